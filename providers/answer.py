@@ -1,0 +1,97 @@
+"""From a request to the events of its answer, the same for every wire format."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol
+
+from providers.base import (
+    BadResponseError,
+    ConnectionFailedError,
+    Finish,
+    FinishReason,
+    ProviderError,
+    ProviderTimeoutError,
+    TextDelta,
+    TruncatedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from providers.base import Event
+    from providers.http import Body, HttpClient, Request
+
+_SETTLE_SECONDS = 5.0
+"""How long a server may take to close a stream whose text is complete."""
+
+
+class Decoder(Protocol):
+    """Bytes of an answer in, events out; raises ProviderError where they report or break something.
+
+    Pure: no clock, no I/O. Used for one answer.
+    """
+
+    complete: bool
+    """The end of the text was announced: what follows is optional (usage, an end marker)."""
+
+    def decode(self, chunk: bytes) -> Iterable[Event]:
+        """Yield what `chunk` completes, with Finish last where it ends the answer."""
+        ...
+
+    def flush(self) -> Iterable[Event]:
+        """Yield what the end of the body completes; without Finish the answer is truncated."""
+        ...
+
+    def drain(self) -> Iterable[Event]:
+        """Yield text that was held back; called before an error is raised, so none is lost."""
+        ...
+
+
+async def answer(
+    http: HttpClient, request: Request, decoder: Decoder
+) -> AsyncGenerator[Event, None]:
+    """Send `request` and yield its answer; keeps the promises of `Provider.stream`."""
+    spoken = False
+    async with http.open(request) as body, aclosing(_decoded(body, decoder)) as events:
+        try:
+            async for event in events:
+                if isinstance(event, Finish) and not spoken:
+                    raise _no_text(event)
+                yield event
+                if isinstance(event, Finish):
+                    return
+                spoken = spoken or (isinstance(event, TextDelta) and not event.text.isspace())
+        except ProviderError as error:
+            for event in decoder.drain():
+                yield event
+            raise http.redact(request, error) from None
+
+
+async def _decoded(body: Body, decoder: Decoder) -> AsyncGenerator[Event, None]:
+    """Yield what `decoder` makes of `body`; raises where the body ends and nothing finished it."""
+    received = False
+    while chunk := await _next_chunk(body, decoder):
+        received = received or bool(chunk.strip())
+        for event in decoder.decode(chunk):
+            yield event
+    for event in decoder.flush():
+        yield event
+    if received:
+        raise TruncatedError("the stream ended before its end marker")
+    raise BadResponseError("the answer is empty; the messages may be too long for the model")
+
+
+async def _next_chunk(body: Body, decoder: Decoder) -> bytes:
+    try:
+        return await body.read_chunk(_SETTLE_SECONDS if decoder.complete else None)
+    except (ConnectionFailedError, ProviderTimeoutError):
+        if decoder.complete:
+            return b""
+        raise
+
+
+def _no_text(finish: Finish) -> BadResponseError:
+    if finish.reason is FinishReason.LENGTH:
+        return BadResponseError("the token limit was spent before any text; raise max_tokens")
+    return BadResponseError("the answer holds no text")

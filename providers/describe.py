@@ -1,0 +1,59 @@
+"""What each kind of provider supports, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from providers.base import Option
+from providers.registry import capabilities, kinds
+
+COMMON_SETTINGS: Final = ("base_url", "proxy", "user_agent", "timeouts")
+"""Settings of every provider that uses the network."""
+
+_ALWAYS: Final = (Option("model", "str"), Option("messages", "list"), Option("stream", "bool"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A kind of provider as a line of a table; every cell is ready to be shown."""
+
+    kind: str
+    url: str
+    models: str
+    stream: str
+    images: str
+    auth: str
+    working: str
+    settings: str
+
+
+def params_line(kind: str) -> str:
+    """Return `providers.KIND supports: (model: str, messages: list, stream: bool, …)`."""
+    options = (*_ALWAYS, *capabilities(kind).options)
+    listed = ", ".join(f"{option.name}: {option.type}" for option in options)
+    return f"providers.{kind} supports: ({listed})"
+
+
+def table() -> list[Row]:
+    """Return a row for every kind, in the order of the registry."""
+    return [_row(kind) for kind in kinds()]
+
+
+def _row(kind: str) -> Row:
+    has = capabilities(kind)
+    common = COMMON_SETTINGS if has.url else ()
+    return Row(
+        kind=kind,
+        url=has.url,
+        models=", ".join(has.models) or "any",
+        stream=_yes_no(has.supports_stream),
+        images=_yes_no(has.takes_images),
+        auth=_yes_no(has.needs_auth),
+        working=_yes_no(has.working),
+        settings=", ".join((*(option.name for option in has.options), *common)),
+    )
+
+
+def _yes_no(value: bool) -> str:  # noqa: FBT001 (the value is what it is about)
+    return "yes" if value else "no"
