@@ -1,0 +1,1 @@
+"""Model servers: OpenAI-compatible, and the four protocols Parlance began from."""
