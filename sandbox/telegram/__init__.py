@@ -1,0 +1,1 @@
+"""A stateful server of Telegram's Bot API."""

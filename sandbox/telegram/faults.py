@@ -1,0 +1,110 @@
+"""Faults on demand: which call meets which trouble. Pure but for the release of hanging calls."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+
+GET_UPDATES = "getupdates"
+
+
+class FaultKind(StrEnum):
+    FLOOD = "flood"
+    """429 with `seconds`; with `penalty`, the chat stays closed until they are over."""
+    ERROR = "error"
+    """Refused before it is applied with `status` and `description`; a 502 comes as nginx's page."""
+    REFUSE_ENTITIES = "refuse_entities"
+    """As ERROR, for calls that carry entities: they can't be parsed."""
+    RESET = "reset"
+    """The connection is reset before the call is applied."""
+    DROP_AFTER_ACCEPT = "drop_after_accept"
+    """The call is applied, then the connection is closed without an answer."""
+    HANG = "hang"
+    """Nothing happens until the fault is released (then the call goes on) or the client goes."""
+    SLOW = "slow"
+    """`seconds` pass before the call is applied."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """What happens to the calls that match."""
+
+    kind: FaultKind
+    method: str | None = None
+    """None: every method but getUpdates, which must be named."""
+    chat_id: int | None = None
+    """None: every chat, and the calls that name none."""
+    count: int | None = 1
+    """How many matching calls it meets; None: every one until it is cleared."""
+    after: int = 0
+    """How many matching calls pass first."""
+    seconds: float = 0.0
+    penalty: bool = True
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        self.kind = FaultKind(self.kind)
+        if self.kind in (FaultKind.FLOOD, FaultKind.SLOW) and self.seconds <= 0:
+            raise ValueError(f'a fault "{self.kind.value}" needs seconds greater than 0')
+
+    def matches(self, method: str, chat_id: int | None, *, has_entities: bool) -> bool:
+        if self.method is None:
+            named = method.lower() != GET_UPDATES
+        else:
+            named = method.lower() == self.method.lower()
+        here = self.chat_id in (None, chat_id)
+        return named and here and (has_entities or self.kind is not FaultKind.REFUSE_ENTITIES)
+
+
+class Faults:
+    """The faults that are set; the first that matches a call is the one it meets."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._released = asyncio.Event()
+
+    def add(self, fault: Fault) -> Fault:
+        self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Forget every fault and release what hangs."""
+        self._faults.clear()
+        self.release()
+
+    def release(self) -> None:
+        """Let every call that hangs go on; later ones may hang again."""
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def released(self) -> None:
+        await self._released.wait()
+
+    def take(self, method: str, chat_id: int | None, *, has_entities: bool) -> Fault | None:
+        """The fault a call meets before it is applied, used up by one."""
+        early = [f for f in self._faults if f.kind is not FaultKind.DROP_AFTER_ACCEPT]
+        return self._first(early, method, chat_id, has_entities=has_entities)
+
+    def take_accepted(self, method: str, chat_id: int | None) -> Fault | None:
+        """The fault a call meets once it is applied, used up by one."""
+        late = [f for f in self._faults if f.kind is FaultKind.DROP_AFTER_ACCEPT]
+        return self._first(late, method, chat_id, has_entities=False)
+
+    def _first(
+        self, candidates: list[Fault], method: str, chat_id: int | None, *, has_entities: bool
+    ) -> Fault | None:
+        for fault in candidates:
+            if not fault.matches(method, chat_id, has_entities=has_entities):
+                continue
+            if fault.after > 0:
+                fault.after -= 1
+                continue
+            if fault.count is not None:
+                fault.count -= 1
+                if fault.count <= 0:
+                    self._faults.remove(fault)
+            return fault
+        return None

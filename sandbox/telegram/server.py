@@ -1,0 +1,295 @@
+"""The sandbox as a whole: one loopback server, handles for people, and waits on what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from argparse import ArgumentTypeError
+from functools import partial
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from aiohttp import web
+
+from sandbox.telegram.api import BotApi
+from sandbox.telegram.control import Control
+from sandbox.telegram.faults import Fault, FaultKind, Faults
+from sandbox.telegram.flood import FloodControl
+from sandbox.telegram.gateway import Call, Gateway
+from sandbox.telegram.scene import Scene
+from sandbox.telegram.settings import FLOOD_PRESETS, Settings
+from sandbox.telegram.state import Change, Message, User, World
+from sandbox.telegram.updates import UpdateQueue
+from sandbox.telegram.users import ScriptedGroup, ScriptedUser
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+Found = TypeVar("Found")
+
+
+class HasId(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+class TelegramSandbox:
+    """A Bot API server on loopback, and everything a test does with it.
+
+    An async context manager; it must be entered on a running event loop. Times are that loop's.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        """Raises ValueError where `host` is no loopback address."""
+        if not _is_loopback(host):
+            raise ValueError(f"{host} is no loopback address: use 127.0.0.1")
+        self.settings = settings or Settings()
+        bot = User(
+            self.settings.bot_id, self.settings.bot_name, self.settings.bot_username, is_bot=True
+        )
+        self.world = World(bot, lambda: asyncio.get_running_loop().time(), lambda: int(time.time()))
+        self.updates = UpdateQueue(self.settings.first_update_id)
+        self.scene = Scene(self.world, self.updates, self.settings)
+        self.flood = FloodControl(self.settings.flood)
+        self.faults = Faults()
+        api = BotApi(self.scene, self.settings)
+        self.gateway = Gateway(self.settings, self.scene, api, self.flood, self.faults)
+        self._address = (host, port)
+        self._runner: web.AppRunner | None = None
+        self._rung = asyncio.Event()
+        self.world.on_change = self.gateway.on_call = self._ring
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        Control(self).add_routes(app)
+        app.router.add_route("GET", "/bot{token}/{method}", self.gateway.handle)
+        app.router.add_route("POST", "/bot{token}/{method}", self.gateway.handle)
+        app.router.add_route("*", "/{path:.*}", self.gateway.not_found)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, *self._address).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        assert self._runner is not None
+        await self.gateway.close()
+        await self._runner.cleanup()
+
+    @property
+    def api_url(self) -> str:
+        """The Bot API root, without a trailing slash; known once the sandbox is entered."""
+        assert self._runner is not None
+        host, port = self._runner.addresses[0][:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def token(self) -> str:
+        return self.settings.token
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every API call with a valid token, in the order of arrival."""
+        return self.gateway.calls
+
+    @property
+    def changes(self) -> list[Change]:
+        """Everything that became visible, in order."""
+        return self.world.changes
+
+    def user(
+        self, first_name: str, *, user_id: int | None = None, username: str = ""
+    ) -> ScriptedUser:
+        """A new person; the bot can write to them once they wrote first."""
+        return self.handle(self.world.add_user(first_name, user_id, username))
+
+    def handle(self, user: User) -> ScriptedUser:
+        """The handle of a person who is there already."""
+        return ScriptedUser(self.scene, user)
+
+    def group(
+        self,
+        title: str,
+        *,
+        members: Sequence[ScriptedUser],
+        forum: bool = False,
+        supergroup: bool = False,
+        bot: bool = True,
+    ) -> ScriptedGroup:
+        """A new group, owned by the first member; the bot is in it unless `bot` is False."""
+        if not members:
+            raise ValueError("a group needs at least one member: its owner")
+        chat = self.world.add_group(title, supergroup=supergroup, forum=forum)
+        for member in members:
+            chat.members[member.id] = "member"
+        chat.members[members[0].id] = "creator"
+        group = ScriptedGroup(self.scene, chat, members[0].user)
+        if bot:
+            group.add_bot()
+        return group
+
+    def transcript(self, chat: int | HasId) -> list[Message]:
+        """All messages ever posted in a chat, deleted ones too, in order."""
+        return list(self.world.chats[_id(chat)].messages.values())
+
+    def calls_of(self, method: str, chat: int | HasId | None = None) -> list[Call]:
+        wanted = None if chat is None else _id(chat)
+        return [
+            call
+            for call in self.calls
+            if call.method.lower() == method.lower() and wanted in (None, call.chat_id)
+        ]
+
+    def fault(  # noqa: PLR0913 - one keyword for each field of a fault
+        self,
+        kind: FaultKind | str,
+        *,
+        method: str | None = None,
+        chat: int | HasId | None = None,
+        count: int | None = 1,
+        after: int = 0,
+        seconds: float = 0.0,
+        penalty: bool = True,
+        status: int = 500,
+        description: str = "",
+    ) -> Fault:
+        """Set a fault (see `Fault`); raises ValueError for an unknown kind."""
+        return self.faults.add(
+            Fault(
+                FaultKind(kind),
+                method,
+                None if chat is None else _id(chat),
+                count,
+                after,
+                seconds,
+                penalty,
+                status,
+                description,
+            )
+        )
+
+    def penalize(self, chat: int | HasId, seconds: float) -> None:
+        """Answer 429 to every send, edit, draft and action in a chat for `seconds` from now."""
+        self.flood.penalize(self.world.clock(), _id(chat), seconds)
+
+    async def until(self, predicate: Callable[[], Found], *, within: float = 10.0) -> Found:
+        """Wait until `predicate` is true and return what it gave; looked at after each change.
+
+        Raises TimeoutError after `within` seconds.
+        """
+        try:
+            async with asyncio.timeout(within):
+                while not (found := predicate()):
+                    await self._rung.wait()
+                return found
+        except TimeoutError:
+            last = [f"{c.kind} {c.text[:60]!r}" for c in self.changes[-5:]]
+            raise TimeoutError(f"not so within {within} s; last changes: {last}") from None
+
+    async def wait(
+        self,
+        matches: Callable[[Message], object],
+        *,
+        chat: int | HasId | None = None,
+        within: float = 10.0,
+    ) -> Message:
+        """Wait for a message of the bot, not deleted, that matches; the oldest such one."""
+
+        def first() -> Message | None:
+            chats = self.world.chats.values() if chat is None else [self.world.chats[_id(chat)]]
+            messages = (m for c in chats for m in c.messages.values())
+            return next((m for m in messages if m.from_bot and not m.deleted and matches(m)), None)
+
+        message = await self.until(first, within=within)
+        assert message is not None
+        return message
+
+    async def until_quiet(self, chat: int | HasId, seconds: float) -> None:
+        """Wait until nothing has changed in a chat for `seconds`."""
+        chat_id = _id(chat)
+
+        def changes() -> int:
+            return sum(change.chat_id == chat_id for change in self.changes)
+
+        def more_than(before: int) -> bool:
+            return changes() > before
+
+        try:
+            while True:
+                await self.until(partial(more_than, changes()), within=seconds)
+        except TimeoutError:
+            return
+
+    def _ring(self) -> None:
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _id(chat: int | HasId) -> int:
+    return chat if isinstance(chat, int) else chat.id
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    defaults = Settings()
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    parser.add_argument("--token", default=defaults.token, help="the bot token that is accepted")
+    parser.add_argument("--flood", choices=FLOOD_PRESETS, default="default")
+    parser.add_argument(
+        "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="added each way"
+    )
+
+
+def _host(text: str) -> str:
+    if not _is_loopback(text):
+        raise ArgumentTypeError(f"{text} is no loopback address: use 127.0.0.1")
+    return text
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= 0:
+        raise ArgumentTypeError(f"{text} is no number of seconds: use 0 or more")
+    return seconds
+
+
+async def serve(args: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT; the address is printed as one line of JSON when ready."""
+    settings = Settings(token=args.token, flood=FLOOD_PRESETS[args.flood], latency=args.latency)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with TelegramSandbox(settings, host=args.host, port=args.port) as sandbox:
+            ready = {"server": "telegram", "url": sandbox.api_url, "token": settings.token}
+            sys.stdout.write(json.dumps(ready) + "\n")
+            sys.stdout.flush()
+            await stop.wait()
+    except OSError as error:
+        raise SystemExit(f"can't listen on {args.host}:{args.port}: {error.strerror}") from None
