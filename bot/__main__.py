@@ -1,0 +1,179 @@
+"""The command line. What a command needs is imported when it runs, so that --help is quick."""
+# ruff: noqa: PLC0415 - see above
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+
+BAD_SETTING = 2
+"""The exit code for a configuration that can't be used."""
+
+app = typer.Typer(
+    name="parlance",
+    help="A self-hosted chat bot: watch a language model's answers being written.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # They show local variables, and so secrets.
+)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The settings file; config.toml if not given."),
+]
+
+
+def main() -> None:
+    app(prog_name="parlance")
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"parlance {version('parlance')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command()
+def run(
+    config: ConfigFile = None,
+    *,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
+) -> None:
+    """Run the bot."""
+    import structlog
+
+    from bot.log import configure
+
+    settings = _load(config)
+    configure(settings.log, settings.secrets(), as_json=log_json)
+    log = structlog.get_logger("bot")
+    for line in (*settings.warnings(), *settings.notes()):
+        log.warning(line)
+
+    from bot import app as bot
+
+    raise typer.Exit(bot.run(settings))
+
+
+@app.command()
+def demo() -> None:
+    """Try the bot on this machine, without any token."""
+    from bot.log import configure
+    from bot.settings import LogSettings
+
+    configure(LogSettings(level="warning"))
+
+    from bot import demo as sandboxed
+
+    raise typer.Exit(sandboxed.run())
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Check the settings and sum them up; connects to nothing."""
+    settings = _load(config)
+    for title, value in _summary(settings):
+        typer.echo(f"{title + ':':<11} {value}")
+    for line in settings.warnings():
+        typer.echo(f"warning: {line}")
+    for line in settings.notes():
+        typer.echo(f"note: {line}")
+
+
+@app.command()
+def providers(
+    config: ConfigFile = None,
+    *,
+    params: Annotated[
+        bool, typer.Option("--params", help="Show the parameters of each kind instead.")
+    ] = False,
+) -> None:
+    """List the kinds of provider; with --config, also what uses them."""
+    from providers import describe, registry
+
+    settings = _load(config) if config else None
+    if params:
+        for kind in registry.kinds():
+            typer.echo(describe.params_line(kind))
+    else:
+        _print_kinds(settings)
+
+
+def _load(path: Path | None) -> "Settings":
+    from bot.config import ConfigError, load
+
+    try:
+        return load(path)
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(problem, err=True)
+    raise typer.Exit(BAD_SETTING)
+
+
+def _summary(settings: "Settings") -> list[tuple[str, str]]:
+    from providers.redact import redact
+
+    platforms = (
+        (name, section)
+        for name, section in (("telegram", settings.telegram), ("discord", settings.discord))
+        if section is not None
+    )
+    answering = (
+        f"{name} ({section.kind}{f', {section.model}' if section.model else ''})"
+        for name, section in settings.fallback().items()
+    )
+    access = settings.access
+    people = f"{_count(len(access.admins), 'admin')}, {_count(len(access.users), 'user')}"
+    return [
+        ("platforms", ", ".join(f"{name} ({redact(at.api_url)})" for name, at in platforms)),
+        ("providers", ", ".join(answering)),
+        ("storage", settings.storage.url),
+        ("access", "open to anyone" if access.open else people),
+    ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _print_kinds(settings: "Settings | None") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from providers import describe
+
+    table = Table("kind", "url", "models", "stream", "images", "auth", "working", box=None)
+    if settings:
+        table.add_column("used by")
+    for row in describe.table():
+        cells = [row.kind, row.url, row.models, row.stream, row.images, row.auth, row.working]
+        if settings:
+            users = (name for name, at in settings.providers.items() if at.kind == row.kind)
+            cells.append(", ".join(users))
+        table.add_row(*cells)
+    # A pipe has no width; lines that wrap are hard to search.
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The vocabulary that platforms, turns and history share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from bot.commands import Command
+
+
+@dataclass(frozen=True, slots=True)
+class ChatKey:
+    """A conversation: what is said in one is never seen in another.
+
+    `str()` gives the form that is stored; `parse` reads it back.
+    """
+
+    platform: str
+    bot: str
+    """The bot account's own id on the platform: two bots in one chat are two conversations."""
+    chat: str
+    thread: str = ""
+    """A forum topic or a thread: a conversation of its own."""
+
+    def __str__(self) -> str:
+        platform, bot, *place = map(_quoted, (self.platform, self.bot, self.chat, self.thread))
+        return f"{platform}:{bot}:{'/'.join(filter(None, place))}"
+
+    @classmethod
+    def parse(cls, text: str) -> ChatKey:
+        """Raises ValueError where `text` is no ChatKey."""
+        platform, bot, place = text.split(":")
+        chat, _, thread = place.partition("/")
+        return cls(*map(unquote, (platform, bot, chat, thread)))
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="-")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnKey:
+    """One incoming message at one revision, and so the turn that answers it.
+
+    The same message delivered twice has the same key; that is what makes a turn run once.
+    """
+
+    chat: ChatKey
+    message: str
+    revision: int = 0
+    """0 as first sent; an edited question is a new revision, and so a new turn."""
+
+    def __str__(self) -> str:
+        return f"{self.chat}:{_quoted(self.message)}:{self.revision}"
+
+    @classmethod
+    def parse(cls, text: str) -> TurnKey:
+        """Raises ValueError where `text` is no TurnKey."""
+        chat, message, revision = text.rsplit(":", 2)
+        return cls(ChatKey.parse(chat), unquote(message), int(revision))
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    id: str
+    name: str
+    """As the platform shows it; for the model to tell people in a group apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Something sent beside the text, not fetched yet."""
+
+    kind: str
+    """photo, document, voice, … as the platform calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that is addressed to the bot, as a platform received it."""
+
+    key: TurnKey
+    sender: Sender
+    text: str
+    """What was said to the bot; the mention that addressed it is left out."""
+    command: Command | None = None
+    group: bool = False
+    """More than one person may read the chat."""
+    quoted: str = ""
+    """The message this one replies to, where the model does not know it yet."""
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def chat(self) -> ChatKey:
+        return self.key.chat

@@ -1,0 +1,119 @@
+"""What a setting may hold: the types that the fields of `bot.settings` are made of.
+
+A check raises ValueError with a predicate about the value ("is not a URL …"), or `sentence(…)`
+where the value is not to be told; `bot.problems` puts the key before it.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from providers import registry
+
+PLATFORMS: Final = ("telegram", "discord")
+LEVELS: Final = ("debug", "info", "warning", "error")
+PLANNED_KINDS: Final = ("responses", "anthropic", "gemini", "ollama")
+"""Kinds of provider that are announced but not built yet."""
+
+
+def did_you_mean(typed: str, known: Iterable[str]) -> str:
+    """`; did you mean "…"?`, or nothing where no known name is near."""
+    near = get_close_matches(typed.lower(), known, n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def sentence(message: str) -> PydanticCustomError:
+    """A problem that is told without the value."""
+    return PydanticCustomError("sentence", "{message}", {"message": message})
+
+
+def _one_of(known: Iterable[str], value: str) -> str:
+    if value.lower() not in known:
+        hint = did_you_mean(value, known)
+        raise ValueError(f"is not one of {', '.join(known)}{hint}")
+    return value.lower()
+
+
+def _url(value: str, *schemes: str) -> str:
+    if not value.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        starts = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"is not a URL that starts with {starts}")
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        raise ValueError("is a URL without a valid host and port")
+    return value.rstrip("/")
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    """Tokens and keys are sent in URLs and headers, which take no other characters."""
+    text = secret.get_secret_value()
+    if not text:
+        raise ValueError("is empty")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("holds characters that no key has; was it copied whole?")
+    return secret
+
+
+def _proxy(secret: SecretStr) -> SecretStr:
+    return SecretStr(_url(secret.get_secret_value(), "http", "https"))
+
+
+def _sqlite_file(url: str) -> str:
+    if url.startswith(("postgresql:", "postgres:", "postgresql+")):
+        raise sentence("PostgreSQL comes in a later release; now there is sqlite:///FILE")
+    path = url.removeprefix("sqlite:///")
+    if path in {url, "", ":memory:"} or path.endswith("/"):
+        raise ValueError("is not of the form sqlite:///FILE, such as sqlite:///data/parlance.db")
+    return url
+
+
+def _kind(value: str) -> str:
+    known = registry.kinds()
+    if value in known:
+        return value
+    if value in PLANNED_KINDS:
+        raise ValueError(f"comes in a later release; now there are {', '.join(known)}")
+    hint = did_you_mean(value, known) or f"; there are {', '.join(known)}"
+    raise ValueError(f"is no kind of provider{hint}")
+
+
+def _section_name(value: str, info: ValidationInfo) -> str:
+    """Validated in the context of the names of the [providers.…] sections, where it is given."""
+    if info.context is not None and value not in info.context:
+        hint = did_you_mean(value, info.context)
+        raise ValueError(f"is not one of the [providers.…] sections{hint}")
+    return value
+
+
+def _person(value: object) -> object:
+    """123 and "123" are a person on any platform, "telegram:123" on that one."""
+    entry = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(entry, str):
+        return entry
+    platform, colon, user_id = entry.strip().rpartition(":")
+    if colon and platform not in PLATFORMS:
+        raise ValueError(f"names no platform{did_you_mean(platform, PLATFORMS)}")
+    if not (user_id.isascii() and user_id.isdigit()):
+        raise ValueError('is no user id; an id is a number, as in 123 or "telegram:123"')
+    return f"{platform}{colon}{user_id}"
+
+
+HttpUrl = Annotated[str, AfterValidator(lambda v: _url(v, "http", "https"))]
+WebSocketUrl = Annotated[str, AfterValidator(lambda v: _url(v, "ws", "wss"))]
+Stripped = BeforeValidator(lambda v: v.strip() if isinstance(v, str) else v)
+Secret = Annotated[SecretStr, Stripped, AfterValidator(_key)]
+Proxy = Annotated[SecretStr, Stripped, AfterValidator(_proxy)]
+Kind = Annotated[str, AfterValidator(_kind)]
+SectionName = Annotated[str, AfterValidator(_section_name)]
+Person = Annotated[str, BeforeValidator(_person)]
+SqliteUrl = Annotated[str, AfterValidator(_sqlite_file)]
+Level = Annotated[str, AfterValidator(lambda v: _one_of(LEVELS, v))]
+Seconds = Annotated[float, Field(gt=0)]

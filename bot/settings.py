@@ -1,0 +1,245 @@
+"""The settings as frozen, typed values: every key, its meaning and its default.
+
+`bot.config.load` makes them from config.toml and the environment; the demo and tests make them
+directly.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from bot import texts
+from bot.setting_types import (
+    HttpUrl,
+    Kind,
+    Level,
+    Person,
+    Proxy,
+    Seconds,
+    Secret,
+    SectionName,
+    SqliteUrl,
+    WebSocketUrl,
+    sentence,
+)
+from providers import registry
+from providers.base import ProviderSettings, Timeouts
+from providers.redact import url_secrets
+
+_TIMEOUTS: Final = Timeouts()
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+
+class TelegramSettings(Section):
+    token: Secret
+    api_url: HttpUrl = "https://api.telegram.org"
+    """The root of the Bot API, without /bot and the token."""
+
+
+class DiscordSettings(Section):
+    token: Secret
+    api_url: HttpUrl = "https://discord.com/api/v10"
+    gateway_url: WebSocketUrl = "wss://gateway.discord.gg"
+
+
+class ProviderSection(Section):
+    """A [providers.NAME] section. None: the kind's own default, or the server's."""
+
+    kind: Kind
+    base_url: Annotated[HttpUrl | None, Field(validate_default=True)] = None
+    api_keys: tuple[Secret, ...] = ()
+    """Used in turn."""
+    api_key: Annotated[Secret | None, Field(validate_default=True)] = None
+    model: Annotated[str | None, Field(validate_default=True)] = None
+    temperature: Annotated[float | None, Field(ge=0)] = None
+    max_tokens: Annotated[int | None, Field(gt=0)] = None
+    proxy: Proxy | None = None
+    user_agent: str | None = None
+    rate: Annotated[float | None, Field(ge=0)] = None
+    """Of kind demo: words a second; 0: without a pause."""
+    connect_timeout: Seconds = _TIMEOUTS.connect
+    first_byte_timeout: Seconds = _TIMEOUTS.first_byte
+    idle_timeout: Seconds = _TIMEOUTS.idle
+
+    @field_validator("base_url")
+    @classmethod
+    def _public_site_is_gone(cls, url: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("kind")
+        if kind and url is None and not registry.capabilities(kind).working:
+            raise sentence(
+                f'missing; the public site of kind "{kind}" is gone: '
+                "give the URL of a compatible server"
+            )
+        return url
+
+    @field_validator("api_key")
+    @classmethod
+    def _public_server_wants_a_key(
+        cls, key: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        keys = info.data.get("api_keys", ())
+        if key and keys:
+            raise sentence("give either api_key or api_keys, not both")
+        if key is None and not keys and (host := _public_host(info)):
+            raise sentence(f"missing; {host} answers nobody without a key")
+        return key
+
+    @field_validator("model")
+    @classmethod
+    def _public_server_wants_a_model(cls, model: str | None, info: ValidationInfo) -> str | None:
+        if model is None and (host := _public_host(info)):
+            raise sentence(f"missing; {host} has no default model")
+        return model
+
+    def notes(self) -> Iterator[str]:
+        """Keys that are set and have no effect, as the last part of a key and why."""
+        capabilities = registry.capabilities(self.kind)
+        untaken = {"temperature", "max_tokens"} - {option.name for option in capabilities.options}
+        if not capabilities.needs_auth:
+            untaken |= {"api_key", "api_keys"}
+        for key in sorted(untaken & self.model_fields_set):
+            yield f'{key}: kind "{self.kind}" takes none; it is not sent'
+        if capabilities.needs_auth and len(self.api_keys) > 1:
+            yield "api_keys: this release uses the first key only"
+        if self.rate is not None:
+            yield "rate: this release has no use for it yet"
+
+    def variants(self) -> tuple[ProviderSettings, ...]:
+        """What `providers.registry.create` takes, once for each key, in their order."""
+        keys = self.api_keys or (self.api_key,)
+        return tuple(self._with_key(key) for key in keys)
+
+    def _with_key(self, key: SecretStr | None) -> ProviderSettings:
+        return ProviderSettings(
+            kind=self.kind,
+            base_url=self.base_url,
+            api_key=key.get_secret_value() if key else None,
+            model=self.model,
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            proxy=self.proxy.get_secret_value() if self.proxy else None,
+            user_agent=self.user_agent,
+            timeouts=Timeouts(self.connect_timeout, self.first_byte_timeout, self.idle_timeout),
+        )
+
+
+class ChatSettings(Section):
+    providers: tuple[SectionName, ...] = ()
+    """Names of [providers.…] sections in the order of fallback; empty: all, as they stand."""
+    system_prompt: str = ""
+    """Sent to the model before every conversation; empty: nothing is sent."""
+    history_tokens: Annotated[int, Field(gt=0)] = 8000
+    """The most tokens of earlier messages that are sent with a question."""
+
+
+class StorageSettings(Section):
+    url: SqliteUrl = "sqlite:///data/parlance.db"
+    """A relative file starts where the bot is started."""
+
+
+class AccessSettings(Section):
+    open: bool = False
+    """Whether anyone may talk, and so spend the owner's key."""
+    admins: tuple[Person, ...] = ()
+    users: tuple[Person, ...] = ()
+    stranger: str = texts.STRANGER
+    """What somebody who may not talk is told; `{id}` is replaced by their id."""
+
+
+class LimitsSettings(Section):
+    """No keys yet."""
+
+
+class ServerSettings(Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """0: off."""
+
+
+class LogSettings(Section):
+    as_json: bool = Field(default=False, alias="json")
+    content: bool = False
+    """Whether what people and models write may stand in the log."""
+    level: Level = "info"
+
+
+class Settings(Section):
+    """All of config.toml."""
+
+    telegram: TelegramSettings | None = None
+    discord: DiscordSettings | None = None
+    providers: Mapping[str, ProviderSection] = {}
+    chat: ChatSettings = ChatSettings()
+    storage: StorageSettings = StorageSettings()
+    access: AccessSettings = AccessSettings()
+    limits: LimitsSettings = LimitsSettings()
+    server: ServerSettings = ServerSettings()
+    log: LogSettings = LogSettings()
+
+    def fallback(self) -> Mapping[str, ProviderSection]:
+        """The providers that answer, in the order in which they are tried."""
+        return {name: self.providers[name] for name in self.chat.providers or self.providers}
+
+    def secrets(self) -> frozenset[str]:
+        """Every value that must not be seen, for the log to leave out."""
+        found = set(_secrets(self))
+        urls = {section.base_url for section in self.providers.values()} | found
+        return frozenset(found.union(*map(url_secrets, urls)))
+
+    def notes(self) -> tuple[str, ...]:
+        """What is set and has no effect in this release; one line each."""
+        notes = []
+        if self.discord is not None:
+            notes.append("discord: this release does not talk on Discord yet")
+        if self.server.port:
+            notes.append("server.port: this release has no server yet; nothing listens there")
+        answering = next(iter(self.fallback()), None)
+        notes += [
+            f"providers.{name}: this release asks one provider only, {answering}"
+            for name in self.providers
+            if name != answering
+        ]
+        for name, section in self.providers.items():
+            notes += [f"providers.{name}.{note}" for note in section.notes()]
+        return tuple(notes)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and probably not meant; one line each."""
+        if self.access.open:
+            return ("access.open: anyone who finds the bot may talk to it, on your key",)
+        if self.access.admins or self.access.users:
+            return ()
+        mend = "write to it, and it tells you the id to put into access.admins"
+        return (f"access: nobody may talk to the bot yet; {mend}",)
+
+
+def _public_host(info: ValidationInfo) -> str | None:
+    """The host of the kind's public server, where a provider asks that one and it wants a key."""
+    if not {"kind", "base_url"} <= info.data.keys():
+        return None  # unknown: one of them is a problem already
+    capabilities = registry.capabilities(info.data["kind"])
+    host = urlsplit(capabilities.url).hostname
+    asked = urlsplit(info.data["base_url"] or capabilities.url).hostname
+    return host if capabilities.needs_auth and asked == host else None
+
+
+def _secrets(value: object) -> Iterator[str]:
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case BaseModel():
+            for _, inner in value:
+                yield from _secrets(inner)
+        case Mapping():
+            for inner in value.values():
+                yield from _secrets(inner)
+        case tuple():
+            for inner in value:
+                yield from _secrets(inner)

@@ -1,0 +1,150 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from providers import registry
+
+CONFIG = """
+[telegram]
+token = "123:hush-token"
+[providers.main]
+kind = "openai"
+base_url = "http://localhost:1/v1"
+api_key = "hush-key"
+model = "little-model"
+proxy = "http://u:hush-proxy@proxy:1"
+[providers.spare]
+kind = "demo"
+[access]
+admins = [1]
+users = [2, 3]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "config.toml"
+    file.write_text(CONFIG, "utf-8")
+    return file
+
+
+def parlance(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PARLANCE__")}
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *args],
+        capture_output=True, text=True, check=False, cwd=cwd, env=environ,
+    )  # fmt: skip
+
+
+def test_help_lists_the_commands() -> None:
+    shown = parlance("--help")
+    assert shown.returncode == 0
+    for command in ("run", "demo", "check", "providers"):
+        assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from bot.__main__ import main\n"
+        "sys.argv = ['parlance', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('imported:', *{name.partition('.')[0] for name in sys.modules})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert "typer" in imported
+    heavy = {
+        "telegram",
+        "discord",
+        "dbos",
+        "aiohttp",
+        "sqlalchemy",
+        "pydantic",
+        "structlog",
+        "rich",
+    }
+    assert not imported & heavy
+
+
+def test_version_names_the_program() -> None:
+    shown = parlance("--version")
+    assert shown.returncode == 0
+    assert re.fullmatch(r"parlance \d+\.\d+\.\d+\n", shown.stdout)
+
+
+@pytest.mark.parametrize("command", ["run", "check", "providers"])
+def test_a_bad_setting_is_a_line_on_stderr_and_exit_code_2(command: str, config: Path) -> None:
+    config.write_text(CONFIG + '[chat]\nhistory_tokens = "many"\nmodel = "x"\n', "utf-8")
+    done = parlance(command, "--config", str(config))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        'chat.history_tokens: expected a whole number, got "many"',
+        "chat.model: unknown key; did you mean providers.NAME.model?",
+    ]
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_without_a_configuration_the_mend_is_named(command: str, tmp_path: Path) -> None:
+    done = parlance(command, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("config.toml: no such file;")
+
+
+def test_check_reads_config_toml_by_default(config: Path) -> None:
+    done = parlance("check", cwd=config.parent)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_check_sums_up_without_secrets(config: Path) -> None:
+    done = parlance("check", "--config", str(config))
+    assert done.stdout.splitlines() == [
+        "platforms:  telegram (https://api.telegram.org)",
+        "providers:  main (openai, little-model), spare (demo)",
+        "storage:    sqlite:///data/parlance.db",
+        "access:     1 admin, 2 users",
+        "note: providers.spare: this release asks one provider only, main",
+    ]
+    assert "hush" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("access", "warning"),
+    [("open = true", "anyone who finds the bot may talk"), ("", "nobody may talk to the bot yet")],
+)
+def test_check_warns_of_access_that_is_probably_not_meant(
+    access: str, warning: str, config: Path
+) -> None:
+    config.write_text(f"{CONFIG.partition('[access]')[0]}[access]\n{access}\n", "utf-8")
+    done = parlance("check", "--config", str(config))
+    assert done.returncode == 0
+    assert re.search(rf"^warning: .*{warning}", done.stdout, re.MULTILINE)
+
+
+def test_providers_lists_every_kind_in_a_line() -> None:
+    lines = parlance("providers").stdout.splitlines()
+    columns = ["kind", "url", "models", "stream", "images", "auth", "working"]
+    assert lines[0].split() == columns
+    assert [line.split()[0] for line in lines[1:]] == list(registry.kinds())
+
+
+def test_providers_with_a_configuration_tells_what_uses_them(config: Path) -> None:
+    lines = parlance("providers", "--config", str(config)).stdout.splitlines()
+    (used,) = (line for line in lines if line.split()[0] == "openai")
+    assert used.split()[-1] == "main"
+
+
+def test_providers_params_are_told_as_the_originals_did() -> None:
+    lines = parlance("providers", "--params").stdout.splitlines()
+    assert len(lines) == len(registry.kinds())
+    for kind, line in zip(registry.kinds(), lines, strict=True):
+        start = f"providers.{kind} supports: (model: str, messages: list, stream: bool"
+        assert line.startswith(start)
+        assert line.endswith(")")
