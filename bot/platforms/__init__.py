@@ -1,0 +1,1 @@
+"""Chat platforms; each folder is independent of the others."""

@@ -1,0 +1,196 @@
+"""Markdown as a model writes it, read into tokens.
+
+CommonMark with tables, strikethrough and task lists, and three deliberate differences, so that
+nothing a model writes is lost: HTML is text, a single tilde is text (`~5` means "about 5"), and
+a link reference definition (`[1]: https://…`) is text.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+
+import pyromark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONTINUED = "\x04"
+"""Stands where a page takes up a block in its middle: the list markers before it are not shown.
+
+Every markup leaves it out; it is never part of what a model wrote.
+"""
+
+
+class Token(NamedTuple):
+    """A piece of Markdown; a block or span gives one token at its start and one at its end.
+
+    `start` and `end` are offsets in the source, in characters.
+    """
+
+    kind: str
+    """Text, Code, SoftBreak, HardBreak, Rule, TaskListMarker; Paragraph, Heading, BlockQuote,
+    List, Item, CodeBlock, Table, TableHead, TableRow, TableCell, Emphasis, Strong, Strikethrough,
+    Link, Image at a start, and the same with a slash before it at an end."""
+    value: str
+    """Text and Code: what is shown. Heading: its level. Item: its marker as written, with the
+    spaces up to the content. CodeBlock: the info string. Link, Image: the URL. Table: n, l, c or r
+    for each column. TaskListMarker: x where it is ticked."""
+    start: int
+    end: int
+
+
+SPANS = frozenset({"Emphasis", "Strong", "Strikethrough", "Link", "Image"})
+ATOMS = frozenset({"Text", "Code", "SoftBreak", "HardBreak", "TaskListMarker"})
+INLINE = SPANS | ATOMS | {f"/{kind}" for kind in SPANS}
+
+_OPTIONS = (
+    pyromark.Options.ENABLE_TABLES
+    | pyromark.Options.ENABLE_STRIKETHROUGH
+    | pyromark.Options.ENABLE_TASKLISTS
+)
+_UNWANTED = re.compile(r"[\x00-\x03\x05-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_MARKER = re.compile(r"[\s>]*((?:[-*+]|\d{1,9}[.)])(?: {1,4}(?=[^ \n])| ?))")
+
+# The parser has no switch for HTML and the like. So each character that would begin it is hidden
+# behind a control character of the same length, and shown again in what the parser returns.
+_HIDDEN = str.maketrans("<~:", "\x01\x02\x03")
+_SHOWN = str.maketrans("\x01\x02\x03", "<~:")
+_SPECIAL = re.compile(
+    r"""
+      \\[\s\S]                                      # an escape
+    | \]\( (?: <[^<>\n]*>(?=[)\s])                  # ](<URL>
+             | [^\s<>()]+ (?:\([^\s<>()]*\)[^\s<>()]*)* )  # ](URL
+    | <[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*>        # <https://…>
+    | <[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+>      # <a@b.c>
+    | ~~+
+    | ( < | ~ | \]: )                                # what is hidden
+    """,
+    re.VERBOSE,
+)
+
+
+def clean(text: str) -> str:
+    """Without control characters; lone surrogates are replaced. `parse` takes only clean text."""
+    return _UNWANTED.sub(lambda match: "\ufffd" if match[0] >= "\ud800" else "", text)
+
+
+def parse(source: str) -> list[Token]:
+    """All tokens in order; `source` is clean. Never fails."""
+    parsed = _Parsed(source)
+    return [parsed.token(event, span) for event, span in parsed.events]
+
+
+def parse_last_leaf(source: str) -> list[Token]:
+    """The tokens of the last block that holds text or code, its own start first.
+
+    Empty where no such block ends the source. A tight list item's text starts with its Item, or,
+    where the text follows another block, with the end of that block.
+    """
+    parsed = _Parsed(source)
+    tokens: list[Token] = []
+    for event, span in reversed(parsed.events):
+        token = parsed.token(event, span)
+        if token.kind in INLINE:
+            tokens.append(token)
+        elif token.kind == "TableCell" and token.start == token.end:
+            continue  # not written yet: the parser fills up short rows
+        elif tokens or token.kind == "CodeBlock":
+            tokens.append(token)
+            break
+        elif not token.kind.startswith("/"):
+            return []
+    tokens.reverse()
+    return tokens
+
+
+def _hide(match: re.Match[str]) -> str:
+    return match[0].translate(_HIDDEN) if match[1] else match[0]
+
+
+def escaped(source: str, position: int) -> bool:
+    """Whether a backslash takes the meaning from the character at `position`."""
+    first = position
+    while first and source[first - 1] == "\\":
+        first -= 1
+    return (position - first) % 2 == 1
+
+
+def verbatim(source: str, token: Token) -> bool:
+    """Whether a Text token stands in the source as it is shown: it is no entity."""
+    return source[token.start : token.end] == token.value
+
+
+_Event: TypeAlias = str | dict[str, Any]
+"""As the parser has it: a bare name, or a dict of one key."""
+
+_CONTINUATION_BYTES = range(0x80, 0xC0)
+_FIRST_BYTES = bytes(byte not in _CONTINUATION_BYTES for byte in range(256))
+"""1 for a byte that begins a character in UTF-8, 0 for the others."""
+
+
+class _Parsed:
+    """The parser's events, and what makes tokens of them."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        hidden = _SPECIAL.sub(_hide, source)
+        self._hides = hidden != source
+        self.events = cast(
+            "list[tuple[_Event, dict[str, int]]]",
+            list(pyromark.events_with_range(hidden, options=_OPTIONS)),
+        )
+        # The offset in characters for each offset in bytes, which is what the parser counts.
+        self._offset: Sequence[int] = (
+            range(len(source) + 1)
+            if source.isascii()
+            else list(accumulate(source.encode().translate(_FIRST_BYTES), initial=0))
+        )
+
+    def token(self, event: _Event, span: dict[str, int]) -> Token:
+        start, end = self._offset[span["start"]], self._offset[span["end"]]
+        if isinstance(event, str):
+            return Token(event, "", start, end)
+        ((kind, value),) = event.items()
+        match kind:
+            case "Start":
+                return self._start(value, start, end)
+            case "End":
+                name = value if isinstance(value, str) else next(iter(value))
+                return Token("/" + name, "", start, end)
+            case "TaskListMarker":
+                return Token(kind, "x" if value else "", start, end)
+            case "Code":
+                return Token(kind, self._shown(value), start, end)
+        return Token("Text", self._shown(value), start, end)
+
+    def _start(self, tag: _Event, start: int, end: int) -> Token:
+        if tag == "Item":
+            # After a tab the parser's range begins somewhat early.
+            marker = _MARKER.match(self._source, start)
+            return (
+                Token("Item", marker[1], marker.start(1), end)
+                if marker
+                else Token("Item", "- ", start, end)
+            )
+        if isinstance(tag, str):
+            return Token(tag, "", start, end)
+        ((kind, detail),) = tag.items()
+        return Token(kind, self._detail(kind, detail), start, end)
+
+    def _detail(self, kind: str, detail: Any) -> str:  # noqa: ANN401  # as the parser has it
+        match kind:
+            case "Heading":
+                return str(detail["level"]).removeprefix("H")
+            case "CodeBlock":
+                return "" if detail == "Indented" else self._shown(detail["Fenced"])
+            case "Link" | "Image":
+                scheme = "mailto:" if detail["link_type"] == "Email" else ""
+                return scheme + self._shown(detail["dest_url"])
+            case "Table":
+                return "".join(alignment[0].lower() for alignment in detail)
+        return ""
+
+    def _shown(self, text: str) -> str:
+        return text.translate(_SHOWN) if self._hides else text

@@ -1,0 +1,137 @@
+"""The seam between the reply engine and a platform: what can be shown, within which limits.
+
+SurfaceError               a call that did not show what it was given
+├── SlowDownError          refused for its rate: nothing was applied, wait `retry_after` seconds
+├── NotAppliedError        failed, and surely not applied: may be sent again at once or later
+├── UnknownFateError       no answer came: it may or may not have been applied
+├── RefusedError           this text is not taken: it may be sent once more without formatting
+├── MessageGoneError       the message was deleted or can't be edited any more
+└── ChatClosedError        the chat can't be written to: blocked, kicked, deleted, no permission
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from bot.messages import ChatKey
+
+
+class SurfaceError(Exception):
+    """A platform call failed; the message is one line for the log."""
+
+
+class SlowDownError(SurfaceError):
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds during which no call to this chat may be made."""
+
+
+class NotAppliedError(SurfaceError):
+    pass
+
+
+class UnknownFateError(SurfaceError):
+    pass
+
+
+class RefusedError(SurfaceError):
+    pass
+
+
+class MessageGoneError(SurfaceError):
+    pass
+
+
+class ChatClosedError(SurfaceError):
+    pass
+
+
+Entity_co = TypeVar("Entity_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered(Generic[Entity_co]):
+    """Text as the platform takes it, with the platform's own formatting beside it.
+
+    Two renderings that are equal look the same to the reader.
+    """
+
+    text: str
+    entities: tuple[Entity_co, ...] = ()
+
+    def plain(self) -> Rendered[Entity_co]:
+        """The same text without formatting."""
+        return replace(self, entities=())
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A token bucket: `burst` calls at once, refilled at `rate` calls a second."""
+
+    rate: float
+    burst: float
+    reserve: float = 0.0
+    """Tokens that previews leave for finals and for the next reply's first text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a platform allows in one chat."""
+
+    page_size: int
+    """The most `Surface.size` of a page may be."""
+    chat: Budget
+    """Sends and edits in this chat."""
+
+
+class Markup(Protocol):
+    """A platform's rendering of Markdown: pure, total (any text renders), cheap."""
+
+    def render(self, markdown: str) -> Rendered[object]:
+        """Markdown as the platform shows it. Never fails; what is no markup is text.
+
+        `bot.reply.markdown.CONTINUED`, which marks a page that begins inside a block, shows as
+        nothing.
+        """
+        ...
+
+    def size(self, rendered: Rendered[object]) -> int:
+        """The length as the platform counts it against its page size."""
+        ...
+
+
+class Surface(Protocol):
+    """One chat as the reply engine sees it.
+
+    Each call is one request to the platform, raises only `SurfaceError`, and is never cancelled.
+    """
+
+    @property
+    def chat(self) -> ChatKey: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def markup(self) -> Markup: ...
+
+    async def create(self, page: Rendered[object], *, number: int, nonce: str) -> str:
+        """Post page `number` (from 0) as a new message and return its id.
+
+        The first page is threaded to the question. `nonce` is the same for every attempt at the
+        same page: a platform with idempotency keys posts it once.
+        """
+        ...
+
+    async def edit(self, message: str, page: Rendered[object]) -> None:
+        """Make `message` show `page`; done already counts as success."""
+        ...
+
+    async def delete(self, message: str) -> None:
+        """Remove `message`; gone already counts as success."""
+        ...
+
+    async def typing(self) -> None:
+        """Show for a few seconds that an answer is being prepared."""
+        ...
