@@ -1,0 +1,245 @@
+"""The only loop that sends: plan x pace x surface x clock."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from bot.reply.pace import Priority
+from bot.reply.pages import Pages
+from bot.reply.plan import Finished, Plan, Remove, Show, Wait
+from bot.reply.surface import (
+    ChatClosedError,
+    MessageGoneError,
+    NotAppliedError,
+    RefusedError,
+    SlowDownError,
+    SurfaceError,
+    UnknownFateError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.messages import ChatKey
+    from bot.reply.gate import Gate
+    from bot.reply.surface import Budget, Surface
+
+log = structlog.get_logger(__name__)
+
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
+"""Seconds to wait after the first failed call in a row, doubled up to the longest."""
+UNKNOWN_CREATES = 4
+"""Attempts at a page's create of which no answer came. Each may leave an orphan; after so many
+in a row the platform is taken to swallow our messages and the reply is given up."""
+TYPING_EVERY = 4.5
+"""Seconds; Telegram shows an action for 5 s, Discord for 10 s."""
+
+
+class Delivered(Enum):
+    """How a reply ended on the reader's screen."""
+
+    WHOLE = auto()
+    """All of it is shown."""
+    REMOVED = auto()
+    """The reader deleted the message that was being written."""
+    CLOSED = auto()
+    """The chat can't be written to any more, or the platform refuses this text for good."""
+
+
+class Ledger(Protocol):
+    """Remembers over a crash which messages were posted for a turn."""
+
+    async def posted(self, page: int, message: str) -> None:
+        """`message` was created for page number `page`."""
+        ...
+
+    async def removed(self, message: str) -> None:
+        """`message`, once posted, is deleted."""
+        ...
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a reply cost; for the log and the metrics."""
+
+    calls: int = 0
+    refusals: int = 0
+    ambiguous: int = 0
+    """Creates of unknown fate that were sent again: each may have left an orphan message."""
+
+
+class Reply:
+    """One answer on its way to one chat.
+
+    `write` and `end` are called by whoever reads the model and never wait; `deliver` runs beside
+    them and is the only one that calls the platform: one call at a time, never cancelled.
+    """
+
+    def __init__(
+        self,
+        surface: Surface,
+        gate: Gate,
+        ledger: Ledger,
+        *,
+        nonce: str,
+        posted: Sequence[str] = (),
+    ) -> None:
+        """`nonce` names the turn; `posted` holds the messages of an earlier, interrupted run."""
+        self.counts = Counts()
+        self._surface = surface
+        self._gate = gate
+        self._ledger = ledger
+        self._nonce = nonce
+        self._plan = Plan(Pages(surface.markup, surface.limits.page_size), posted)
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._news = asyncio.Event()
+        self._text_shown = asyncio.Event()
+        """Or the reply ended without any: nothing is being prepared any more."""
+        self._failures = 0
+        """Failed calls in a row; a refusal for rate is no failure."""
+        self._unknown_creates = 0
+        """Creates in a row of which no answer came."""
+
+    # What the pace wants to know (bot.reply.pace.Waiting).
+
+    @property
+    def chat(self) -> ChatKey:
+        return self._surface.chat
+
+    @property
+    def chat_budget(self) -> Budget:
+        return self._surface.limits.chat
+
+    @property
+    def priority(self) -> Priority:
+        if self._plan.ended:
+            return Priority.FINAL
+        return Priority.PREVIEW if self._plan.first_shown else Priority.FIRST
+
+    @property
+    def behind(self) -> int:
+        return self._plan.behind
+
+    @property
+    def since(self) -> float:
+        return self._since
+
+    # What the reader of the model says.
+
+    def write(self, delta: str) -> None:
+        if not self._plan.behind:
+            self._since = self._loop.time()
+        self._plan.write(delta)
+        self._news.set()
+
+    def end(self, notice: str = "") -> None:
+        """The answer is complete; `notice` is shown below it."""
+        self._plan.end(notice)
+        self._news.set()
+        self._gate.changed()
+
+    # The sender.
+
+    async def deliver(self) -> Delivered:
+        """Show the answer until all of it is shown, or the reader will have no more of it."""
+        self._typing = asyncio.create_task(self._type())
+        try:
+            while not isinstance(step := self._plan.next(), Finished):
+                if isinstance(step, Wait):
+                    self._news.clear()
+                    await self._news.wait()
+                    continue
+                await self._gate.admit(self)
+                await self._take(self._plan.next())
+        except MessageGoneError:
+            return Delivered.REMOVED
+        except (ChatClosedError, RefusedError, UnknownFateError) as error:
+            log.warning("reply given up", chat=str(self.chat), reason=str(error))
+            return Delivered.CLOSED
+        finally:
+            self._text_shown.set()
+        return Delivered.WHOLE
+
+    async def _take(self, step: Show | Remove | Wait | Finished) -> None:
+        """Make the one call that was admitted; the plan may have changed while it waited."""
+        if not isinstance(step, Show | Remove):
+            self._gate.pace.refund(self, self._loop.time())
+            return
+        self.counts.calls += 1
+        try:
+            with self._gate.calling():
+                await (self._show(step) if isinstance(step, Show) else self._remove(step))
+        except SurfaceError as error:
+            await self._recover(step, error)
+        else:
+            self._text_shown.set()
+            self._failures = self._unknown_creates = 0
+            self._since = self._loop.time()
+            self._gate.pace.succeeded(self, self._since)
+
+    async def _show(self, show: Show) -> None:
+        if show.message is None:
+            nonce = f"{self._nonce}:{show.page}"
+            message = await self._surface.create(show.rendered, number=show.page, nonce=nonce)
+            await self._ledger.posted(show.page, message)
+            self._plan.shown(show, message)
+        else:
+            await self._surface.edit(show.message, show.rendered)
+            self._plan.shown(show, show.message)
+
+    async def _remove(self, remove: Remove) -> None:
+        await self._surface.delete(remove.message)
+        await self._ledger.removed(remove.message)
+        self._plan.removed(remove)
+
+    async def _recover(self, step: Show | Remove, error: SurfaceError) -> None:
+        """Wait as long as `error` asks; raise it where waiting does not help."""
+        match error:
+            case SlowDownError():
+                self.counts.refusals += 1
+                self._gate.pace.refused(self, error.retry_after, self._loop.time())
+                log.info("slowed down", chat=str(self.chat), retry_after=error.retry_after)
+            case RefusedError():
+                if not self._plan.drop_formatting():
+                    raise error
+                log.warning("formatting refused, sending plain", reason=str(error))
+            case UnknownFateError() if isinstance(step, Show) and step.message is None:
+                self.counts.ambiguous += 1
+                self._unknown_creates += 1
+                if self._unknown_creates >= UNKNOWN_CREATES:
+                    raise error
+                await self._back_off(error)
+            case NotAppliedError() | UnknownFateError():
+                await self._back_off(error)
+            case _:
+                raise error
+
+    async def _back_off(self, error: SurfaceError) -> None:
+        self._failures += 1
+        delay = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (self._failures - 1))
+        log.warning("platform call failed", chat=str(self.chat), reason=str(error), again_in=delay)
+        await asyncio.sleep(delay)
+
+    async def _type(self) -> None:
+        """Show the typing indicator until the first text; it is decoration and never insists.
+
+        It ends by itself, not by being cancelled: that could cut a request under way.
+        """
+        while not self._text_shown.is_set():
+            if self._gate.may_act(self):
+                try:
+                    await self._surface.typing()
+                except SlowDownError as error:
+                    self._gate.pace.refused(self, error.retry_after, self._loop.time())
+                except SurfaceError:
+                    return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TYPING_EVERY):
+                    await self._text_shown.wait()

@@ -1,0 +1,377 @@
+"""The reply engine on virtual time, on a platform that fails in every way it may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from fake_surface import (
+    AMPLE,
+    FakeSurface,
+    Fault,
+    MemoryLedger,
+    closed,
+    not_applied,
+    refused,
+    slow_down,
+    unknown,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from virtual import run
+
+from bot.messages import ChatKey
+from bot.reply.deliver import UNKNOWN_CREATES, Delivered, Reply
+from bot.reply.gate import Gate
+from bot.reply.pace import Pace
+from bot.reply.surface import Budget, Rendered
+
+PRIVATE = Budget(rate=1.0, burst=18.0, reserve=3.0)
+
+
+def gate(bot: Budget = AMPLE) -> Gate:
+    return Gate(Pace(bot, AMPLE, asyncio.get_running_loop().time()))
+
+
+def reply(
+    surface: FakeSurface, way: Gate | None = None, ledger: MemoryLedger | None = None
+) -> Reply:
+    ledger = ledger or MemoryLedger()
+    return Reply(surface, way or gate(), ledger, nonce="n", posted=list(ledger.messages))
+
+
+async def speak(speaker: Reply, text: str, per_second: float = 40.0) -> None:
+    """Write `text` word by word and end it."""
+    for word in text.split(" "):
+        speaker.write(word + " ")
+        await asyncio.sleep(1 / per_second)
+    speaker.end()
+
+
+def words(count: int) -> str:
+    return " ".join(f"word{n}" for n in range(count))
+
+
+def joined(texts: list[str]) -> str:
+    return "".join("".join(texts).split())
+
+
+async def say(surface: FakeSurface, text: str, way: Gate | None = None) -> tuple[Reply, Delivered]:
+    speaker = reply(surface, way)
+    delivering = asyncio.create_task(speaker.deliver())
+    await speak(speaker, text)
+    return speaker, await delivering
+
+
+def test_an_answer_grows_in_one_message_and_ends_whole() -> None:
+    surface = FakeSurface(page_size=4000, budget=PRIVATE)
+    _, delivered = run(say(surface, words(100)))
+    assert delivered is Delivered.WHOLE
+    assert surface.texts() == [words(100)]
+    lengths = [len(page.text) for _, page in surface.messages["1"].versions]
+    assert lengths == sorted(lengths)
+    assert len(lengths) > 5
+
+
+def test_pages_follow_each_other_and_the_second_streams_too() -> None:
+    surface = FakeSurface(page_size=400)
+    run(say(surface, words(200)))
+    assert joined(surface.texts()) == joined([words(200)])
+    assert all(len(shown.versions) > 3 for shown in list(surface.messages.values())[:-1])
+
+
+def test_nothing_is_sent_when_the_text_is_whole_already() -> None:
+    async def main() -> tuple[int, int]:
+        surface = FakeSurface()
+        speaker = reply(surface)
+        delivering = asyncio.create_task(speaker.deliver())
+        speaker.write("done")
+        await asyncio.sleep(5)
+        before = surface.calls
+        speaker.end()
+        await delivering
+        return before, surface.calls
+
+    assert run(main()) == (1, 1)
+
+
+def test_the_notice_stands_below_the_answer() -> None:
+    async def main() -> list[str]:
+        surface = FakeSurface(page_size=400)
+        speaker = reply(surface)
+        speaker.write("half an ans")
+        speaker.end("It stopped here.")
+        await speaker.deliver()
+        return surface.texts()
+
+    assert run(main()) == ["half an ans\n\nIt stopped here."]
+
+
+def test_an_answer_of_nothing_but_a_notice_is_the_notice() -> None:
+    async def main() -> list[str]:
+        surface = FakeSurface()
+        speaker = reply(surface)
+        speaker.end("No answer came.")
+        await speaker.deliver()
+        return surface.texts()
+
+    assert run(main()) == ["No answer came."]
+
+
+def test_a_refusal_in_the_middle_and_at_the_end_are_waits() -> None:
+    surface = FakeSurface(page_size=4000, budget=PRIVATE)
+    surface.script = deque([Fault(), Fault(), slow_down(30), slow_down(30)])
+    speaker, delivered = run(say(surface, words(60)))
+    assert delivered is Delivered.WHOLE
+    assert surface.texts() == [words(60)]
+    assert speaker.counts.refusals == 2
+
+
+def test_a_penalty_in_one_chat_leaves_the_others_alone() -> None:
+    async def main() -> list[float]:
+        way = gate()
+        slow = FakeSurface(page_size=4000, script=deque([Fault(), slow_down(60)]))
+        fast = FakeSurface(page_size=4000, chat=ChatKey("fake", "bot", "2"))
+        await asyncio.gather(say(slow, words(40), way), say(fast, words(40), way))
+        return [surface.messages["1"].versions[-1][0] for surface in (slow, fast)]
+
+    slow_end, fast_end = run(main())
+    assert fast_end < 3
+    assert slow_end > 60
+
+
+def test_finals_overtake_previews_under_the_bots_budget() -> None:
+    async def main() -> tuple[float, float]:
+        way = gate(Budget(rate=2.0, burst=2.0, reserve=1.0))
+        chats = [FakeSurface(4000, ChatKey("fake", "bot", str(n))) for n in range(10)]
+        streams = [asyncio.create_task(say(chat, words(1200), way)) for chat in chats]
+        await asyncio.sleep(10)
+        short = FakeSurface(4000, ChatKey("fake", "bot", "short"))
+        began = asyncio.get_running_loop().time()
+        speaker = reply(short, way)
+        speaker.write("brief")
+        speaker.end()
+        await speaker.deliver()
+        took = asyncio.get_running_loop().time() - began
+        await asyncio.gather(*streams)
+        return took, asyncio.get_running_loop().time()
+
+    took, _ = run(main())
+    assert took <= 1.0
+
+
+def test_a_create_of_unknown_fate_is_sent_again_under_the_same_nonce_and_counted() -> None:
+    surface = FakeSurface(page_size=4000, script=deque([unknown(applied=True)]))
+    speaker, delivered = run(say(surface, words(50)))
+    assert delivered is Delivered.WHOLE
+    assert speaker.counts.ambiguous == 1
+    assert len(set(surface.nonces)) == 1
+    orphan, whole = surface.messages.values()
+    assert len(orphan.versions) == 1
+    assert whole.text == words(50)
+
+
+def test_a_platform_that_swallows_every_create_is_given_up() -> None:
+    surface = FakeSurface(script=deque([unknown(applied=False)] * 99))
+    speaker, delivered = run(say(surface, "hello"))
+    assert delivered is Delivered.CLOSED
+    assert speaker.counts.calls == UNKNOWN_CREATES
+
+
+def test_an_edit_of_unknown_fate_is_repeated() -> None:
+    surface = FakeSurface(page_size=4000, script=deque([Fault(), unknown(applied=True)]))
+    _, delivered = run(say(surface, words(50)))
+    assert delivered is Delivered.WHOLE
+    assert surface.texts() == [words(50)]
+
+
+def test_refused_formatting_goes_out_plain() -> None:
+    class Bold(FakeSurface):
+        """Takes no formatting."""
+
+        async def create(self, page: Rendered[object], *, number: int, nonce: str) -> str:
+            if page.entities:
+                self.script.appendleft(refused())
+            return await super().create(page, number=number, nonce=nonce)
+
+    class BoldMarkup:
+        def render(self, markdown: str) -> Rendered[object]:
+            return Rendered(markdown.strip(), ("bold",))
+
+        def size(self, rendered: Rendered[object]) -> int:
+            return len(rendered.text)
+
+    surface = Bold(page_size=4000)
+    surface.markup = BoldMarkup()
+    _, delivered = run(say(surface, words(30)))
+    assert delivered is Delivered.WHOLE
+    assert surface.texts() == [words(30)]
+    assert not surface.messages["1"].versions[-1][1].entities
+
+
+def test_text_that_is_refused_plain_too_ends_the_reply() -> None:
+    surface = FakeSurface(script=deque([refused(), refused()]))
+    _, delivered = run(say(surface, "hello"))
+    assert delivered is Delivered.CLOSED
+    assert surface.calls == 2
+
+
+def test_deleting_the_message_ends_the_reply_at_the_next_edit() -> None:
+    async def main() -> tuple[Delivered, int]:
+        surface = FakeSurface(page_size=4000)
+        speaker = reply(surface)
+        delivering = asyncio.create_task(speaker.deliver())
+        for n in range(100):
+            speaker.write(f"word{n} ")
+            await asyncio.sleep(0.025)
+            if n == 20:
+                surface.messages["1"].deleted = True
+            if delivering.done():
+                return await delivering, n
+        return await delivering, 100
+
+    delivered, reached = run(main())
+    assert delivered is Delivered.REMOVED
+    assert reached < 60
+
+
+def test_a_closed_chat_ends_the_reply_quietly() -> None:
+    surface = FakeSurface(script=deque([closed()]))
+    _, delivered = run(say(surface, "hello"))
+    assert delivered is Delivered.CLOSED
+    assert surface.calls == 1
+
+
+def test_typing_is_shown_until_the_first_text_and_no_longer() -> None:
+    async def main() -> tuple[int, int]:
+        surface = FakeSurface()
+        speaker = reply(surface)
+        delivering = asyncio.create_task(speaker.deliver())
+        await asyncio.sleep(10)
+        before = surface.typed
+        speaker.write("at last ")
+        await asyncio.sleep(20)
+        speaker.end()
+        await delivering
+        return before, surface.typed
+
+    assert run(main()) == (3, 3)
+
+
+def test_messages_of_an_earlier_run_are_edited_on_and_leftovers_removed() -> None:
+    async def main() -> tuple[list[str], list[str]]:
+        surface, ledger = FakeSurface(page_size=40), MemoryLedger()
+        first = reply(surface, ledger=ledger)
+        first.write(words(30))
+        delivering = asyncio.create_task(first.deliver())
+        await asyncio.sleep(60)
+        delivering.cancel()
+        posted = list(ledger.messages)
+        surface.restarted = True
+        again = reply(surface, ledger=ledger)
+        again.write("short now")
+        again.end()
+        await again.deliver()
+        return posted, surface.texts()
+
+    posted, texts = run(main())
+    assert len(posted) > 3
+    assert texts == ["short now"]
+
+
+def test_the_model_is_never_held_up_by_a_platform_that_hangs() -> None:
+    async def main() -> tuple[int, bool]:
+        surface = FakeSurface(script=deque([Fault(takes=10**9)]))
+        speaker = reply(surface)
+        delivering = asyncio.create_task(speaker.deliver())
+        await speak(speaker, words(500))
+        delivering.cancel()
+        return speaker.behind, delivering.done()
+
+    behind, _ = run(main())
+    assert behind > 2000
+
+
+# Any stream, any pauses, any faults, any crashes.
+
+FAULTS = st.one_of(
+    st.builds(Fault, takes=st.floats(0.0, 12.0)),
+    st.builds(slow_down, st.integers(1, 300)),
+    st.builds(not_applied),
+    st.booleans().map(lambda applied: unknown(applied=applied)),
+)
+DELTAS = st.lists(
+    st.tuples(st.text("abc dé€😀\n", min_size=1, max_size=60), st.floats(0.0, 20.0)), max_size=25
+)
+
+
+@dataclass
+class Course:
+    """What a run is put through."""
+
+    deltas: list[tuple[str, float]]
+    faults: list[Fault]
+    crashes: list[float]
+    page_size: int
+    budget: Budget
+
+
+COURSES = st.builds(
+    Course,
+    DELTAS,
+    st.lists(FAULTS, max_size=12),
+    st.lists(st.floats(0.0, 60.0), max_size=3),
+    st.integers(20, 200),
+    st.builds(
+        Budget, rate=st.floats(0.05, 50), burst=st.floats(1, 30), reserve=st.floats(0.0, 5.0)
+    ),
+)
+
+
+async def live_through(course: Course) -> tuple[FakeSurface, MemoryLedger, Delivered]:
+    script = deque(spread(course.faults))
+    surface = FakeSurface(course.page_size, budget=course.budget, script=script)
+    ledger = MemoryLedger()
+    for crash_after in course.crashes:
+        attempt = asyncio.create_task(one_run(surface, ledger, course))
+        done, _ = await asyncio.wait({attempt}, timeout=crash_after)
+        if done:
+            return surface, ledger, attempt.result()
+        attempt.cancel()
+        await asyncio.wait({attempt})
+        # A call that was under way is over when the next process starts.
+        surface.restarted, surface.in_flight = True, 0
+        await asyncio.sleep(max(0.0, surface.penalty_until - asyncio.get_running_loop().time()))
+    return surface, ledger, await one_run(surface, ledger, course)
+
+
+def spread(faults: list[Fault]) -> list[Fault]:
+    """No four unknown creates in a row: giving up is tested on its own."""
+    return [one for fault in faults for one in (fault, Fault())]
+
+
+async def one_run(surface: FakeSurface, ledger: MemoryLedger, course: Course) -> Delivered:
+    speaker = reply(surface, ledger=ledger)
+    delivering = asyncio.create_task(speaker.deliver())
+    try:
+        for text, pause in course.deltas:
+            speaker.write(text)
+            await asyncio.sleep(pause)
+        speaker.end("The end.")
+        return await delivering
+    finally:
+        delivering.cancel()
+
+
+@given(COURSES)
+def test_every_run_ends_with_the_whole_text_shown_once_and_in_order(course: Course) -> None:
+    surface, ledger, delivered = run(live_through(course))
+    assert delivered is Delivered.WHOLE
+    shown = [surface.messages[message].text for message in ledger.messages]
+    assert joined(shown) == joined([*(text for text, _ in course.deltas), "The end."])
+    assert ledger.messages == sorted(ledger.messages, key=int)
+    orphans = [m for m, s in surface.messages.items() if m not in ledger.messages and not s.deleted]
+    assert all(len(surface.messages[m].versions) == 1 for m in orphans)
+    unknown_creates = sum(fault.applied and fault.error is not None for fault in course.faults)
+    assert len(orphans) <= unknown_creates + len(course.crashes)

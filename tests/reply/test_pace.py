@@ -1,0 +1,178 @@
+"""Budgets, penalties and priorities, on times that the tests name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+
+from bot.messages import ChatKey
+from bot.reply.pace import Bucket, Pace, Priority
+from bot.reply.surface import Budget
+
+PRIVATE = Budget(rate=1.0, burst=10.0, reserve=2.0)
+WIDE = Budget(rate=1000.0, burst=1000.0)
+
+
+@dataclass(eq=False)
+class Waiter:
+    name: str = "1"
+    priority: Priority = Priority.PREVIEW
+    behind: int = 10
+    since: float = 0.0
+    chat_budget: Budget = PRIVATE
+
+    @property
+    def chat(self) -> ChatKey:
+        return ChatKey("fake", "bot", self.name)
+
+
+def pace(bot: Budget = WIDE) -> Pace:
+    return Pace(bot, WIDE, now=0.0)
+
+
+def grants(pace: Pace, waiter: Waiter, until: float) -> list[float]:
+    """When `waiter` is let through, always wanting to go, up to `until`."""
+    now, times = 0.0, []
+    while now <= until:
+        winner, again_at = pace.pick([waiter], now)
+        if winner is None:
+            assert again_at is not None
+            assert again_at > now
+            now = again_at
+            continue
+        pace.spend(winner, now)
+        times.append(now)
+    return times
+
+
+class TestBucket:
+    def test_holds_its_burst_and_refills_at_its_rate(self) -> None:
+        bucket = Bucket(Budget(rate=2.0, burst=3.0), now=0.0)
+        for _ in range(3):
+            bucket.take(0.0)
+        assert bucket.level(0.0) == 0.0
+        assert bucket.ready_at(1.0, 0.0) == 0.5
+        assert bucket.level(100.0) == 3.0
+
+    def test_a_full_bucket_meets_a_need_above_its_burst(self) -> None:
+        bucket = Bucket(Budget(rate=1.0, burst=3.0), now=0.0)
+        assert bucket.ready_at(5.0, 0.0) == 0.0
+
+    def test_drained_it_refills_from_the_end_of_the_penalty(self) -> None:
+        bucket = Bucket(Budget(rate=1.0, burst=3.0), now=0.0)
+        bucket.drain(0.0, refill_from=30.0)
+        assert bucket.level(30.0) == 0.0
+        assert bucket.level(31.0) == 1.0
+
+
+def test_previews_leave_the_reserve_and_then_keep_to_the_rate() -> None:
+    times = grants(pace(), Waiter(), until=60.0)
+    assert len(times) <= 10 - 2 + 60 + 1
+    assert len(times) >= 60
+    steady = [b - a for a, b in pairwise(times[-10:])]
+    assert all(gap == pytest.approx(1.0, abs=0.01) for gap in steady)
+
+
+def test_the_burst_is_spent_early_in_steps_that_grow() -> None:
+    times = grants(pace(), Waiter(), until=20.0)
+    gaps = [b - a for a, b in pairwise(times)]
+    assert times[0] == 0.0
+    assert gaps[0] < 0.4
+    assert gaps == sorted(gaps)
+
+
+def test_a_final_goes_at_once_when_previews_have_spent_all_they_may() -> None:
+    budgets = pace()
+    grants(budgets, Waiter(), until=30.0)
+    final = Waiter(priority=Priority.FINAL)
+    assert budgets.pick([final], 30.0) == (final, None)
+
+
+def test_finals_go_before_first_texts_before_previews() -> None:
+    preview = Waiter("1", Priority.PREVIEW, behind=9999)
+    first = Waiter("2", Priority.FIRST, behind=100)
+    final = Waiter("3", Priority.FINAL, behind=1)
+    budgets, order = pace(), []
+    waiting = [preview, first, final]
+    while waiting:
+        winner, _ = budgets.pick(waiting, 10.0)
+        assert winner is not None
+        budgets.spend(winner, 10.0)
+        waiting.remove(winner)
+        order.append(winner)
+    assert order == [final, first, preview]
+
+
+def test_among_previews_the_reader_furthest_behind_is_next() -> None:
+    near = Waiter("1", behind=10, since=9.0)
+    far = Waiter("2", behind=200, since=5.0)
+    winner, _ = pace().pick([near, far], 10.0)
+    assert winner is far
+
+
+def test_a_penalty_holds_its_chat_to_the_end_and_no_other() -> None:
+    budgets = pace()
+    refused, other = Waiter("1", Priority.FINAL), Waiter("2")
+    budgets.spend(refused, 0.0)
+    budgets.refused(refused, 30.0, 0.0)
+    assert budgets.pick([refused], 29.9)[0] is None
+    assert budgets.pick([refused, other], 1.0)[0] is other
+    assert budgets.pick([refused], 0.0) == (None, 30.0)
+    assert budgets.pick([refused], 30.0)[0] is refused
+
+
+def test_a_refused_chat_is_slower_and_recovers_bit_by_bit() -> None:
+    calm, burnt = pace(), pace()
+    waiter = Waiter()
+    burnt.refused(waiter, 0.0, 0.0)
+    slow = len(grants(burnt, waiter, until=30.0))
+    assert slow < len(grants(calm, waiter, until=30.0)) / 2
+    for _ in range(200):
+        burnt.succeeded(waiter, 30.0)
+    assert burnt._chat(waiter, 30.0).bucket.trust > 0.95
+
+
+def test_the_bots_own_budget_holds_over_all_chats() -> None:
+    budgets = pace(bot=Budget(rate=10.0, burst=5.0, reserve=1.0))
+    waiting = [Waiter(str(n), Priority.FIRST) for n in range(100)]
+    now, sent = 0.0, 0
+    while now <= 2.0:
+        winner, again_at = budgets.pick(waiting, now)
+        if winner is None:
+            now = again_at or 3.0
+            continue
+        budgets.spend(winner, now)
+        waiting.remove(winner)
+        sent += 1
+    assert sent == 25
+
+
+def test_typing_takes_no_texts_place() -> None:
+    budgets = pace(bot=Budget(rate=10.0, burst=10.0))
+    shown = sum(budgets.may_act(Waiter(str(n)), 0.0) for n in range(100))
+    assert 0 < shown <= 5
+
+
+def test_no_typing_within_a_penalty() -> None:
+    budgets, waiter = pace(), Waiter()
+    assert budgets.may_act(waiter, 0.0)
+    budgets.refused(waiter, 30.0, 0.0)
+    assert not budgets.may_act(waiter, 29.0)
+    assert budgets.may_act(waiter, 31.0)
+
+
+def test_a_call_that_was_not_made_costs_nothing() -> None:
+    budgets, waiter = pace(bot=Budget(rate=1.0, burst=1.0)), Waiter(priority=Priority.FINAL)
+    budgets.spend(waiter, 0.0)
+    assert budgets.pick([waiter], 0.0)[0] is None
+    budgets.refund(waiter, 0.0)
+    assert budgets.pick([waiter], 0.0)[0] is waiter
+
+
+def test_chats_at_rest_are_forgotten() -> None:
+    budgets = pace()
+    for n in range(5000):
+        budgets.spend(Waiter(str(n)), float(n))
+    assert len(budgets._chats) < 2000
