@@ -1,0 +1,143 @@
+"""The turn queue: what was put here runs once and in order, whatever happens to the process.
+
+The only file that knows DBOS. A turn is a workflow without steps: its inputs and results live in
+the history database and running it again is harmless, so the queue keeps nothing but which turns
+are still owed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import structlog
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+# Private: the queue has no wake-up of its own, and waiting for its poll would cost half a second
+# a turn. tests/test_durable.py fails when these change.
+from dbos._core import execute_dequeued_workflow
+from dbos._dbos import _get_dbos_instance
+from dbos._utils import GlobalParams, generate_uuid
+
+from bot import storage
+from bot.messages import TurnKey
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "turns"
+STEPS = "turn-1"
+"""Names the course of a turn. A release that changes it must run the old course to its end."""
+THREADS = 8
+"""For DBOS's own database work; the turns themselves run on the event loop."""
+POLL = 1.0
+"""Seconds between two looks at the queue, for what no wake-up announced."""
+
+
+class TurnQueue:
+    """Durable, exactly one for a process (DBOS is a process-wide singleton)."""
+
+    def __init__(self, path: Path, run: Callable[[TurnKey], Awaitable[None]]) -> None:
+        """`run` answers a turn; it must be safe to run again after a crash."""
+        self._run = run
+        self._engine = storage.engine(path)
+        self._running: set[asyncio.Task[object]] = set()
+        self._wakes: set[asyncio.Task[None]] = set()
+        self._waking = asyncio.Lock()
+        self._closed = False
+        DBOS(
+            config={
+                "name": "parlance",
+                "system_database_url": f"sqlite:///{path}",
+                "system_database_engine": self._engine,
+                "application_version": STEPS,
+                "executor_id": "local",
+                "max_executor_threads": THREADS,
+                "log_level": "WARNING",
+            }
+        )
+
+        @DBOS.workflow(name="turn")
+        async def turn(key: str) -> None:
+            await self._turn(key)
+
+        self._workflow = turn
+
+    async def start(self) -> None:
+        """Begin to run turns, those that an earlier process left unfinished included."""
+        # Launched on the event loop's own thread, so that turns run on this loop.
+        DBOS.launch()
+        await DBOS.register_queue_async(
+            QUEUE, partition_concurrency=1, polling_interval_sec=POLL, on_conflict="always_update"
+        )
+        self._wake()
+
+    async def put(self, key: TurnKey, *, lane: str, order: int) -> None:
+        """Owe an answer to `key`; on return, no crash can lose it.
+
+        Turns of one lane run one after another, by `order`. A key that was put before is not
+        put again.
+        """
+        with SetWorkflowID(str(key)), SetEnqueueOptions(queue_partition_key=lane, priority=order):
+            await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
+        self._wake()
+
+    async def close(self) -> None:
+        """Cut the turns under way: they are still owed, and go on in the next process."""
+        self._closed = True
+        # It warns of each turn that is cut, which is what is meant to happen here.
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        for turn in self._running:
+            # A cancelled task writes nothing down as done, unlike a cancelled workflow.
+            turn.cancel()
+        await asyncio.gather(*self._running, *self._wakes, return_exceptions=True)
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        self._engine.dispose()
+
+    async def _turn(self, key: str) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        # The task ends once DBOS has written down that the turn is done: its lane is free then.
+        task.add_done_callback(self._ended)
+        try:
+            await self._run(TurnKey.parse(key))
+        except Exception:
+            # The turn is over: run again, it would fail again and hold up its lane.
+            log.exception("turn failed", turn=key)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._running.discard(task)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._closed:
+            return
+        task = asyncio.create_task(self._claim())
+        self._wakes.add(task)
+        task.add_done_callback(self._wakes.discard)
+
+    async def _claim(self) -> None:
+        async with self._waking:
+            await asyncio.to_thread(_claim_and_start)
+
+
+def _claim_and_start() -> None:
+    """What DBOS's queue thread does at each poll, done now."""
+    dbos = _get_dbos_instance()
+    owner = generate_uuid()
+    queue = DBOS.retrieve_queue(QUEUE)
+    if queue is None:
+        return
+    system = dbos._sys_db  # noqa: SLF001 - see the imports
+    claimed = system.start_queued_partitioned_workflows(
+        queue, GlobalParams.executor_id, GlobalParams.app_version, owner_xid=owner
+    )
+    for workflow in claimed:
+        status = system.get_workflow_status(workflow)
+        if status is not None:
+            execute_dequeued_workflow(dbos, status, owner)

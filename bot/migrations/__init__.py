@@ -1,0 +1,1 @@
+"""Alembic migrations of the history database, expand/contract: old code runs on the next shape."""

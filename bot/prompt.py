@@ -1,0 +1,52 @@
+"""Pure: turns -> the messages a provider is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.history import Outcome
+from providers.base import Message, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bot.history import Turn
+    from bot.messages import Incoming
+
+CUT_OFF = "[This answer was cut off here.]"
+
+
+def question(incoming: Incoming) -> str:
+    """What the model is asked: in a group with who asks, below the message it refers to."""
+    text = incoming.text.strip()
+    if incoming.group and text:
+        text = f"{incoming.sender.name}: {text}"
+    if incoming.quoted:
+        quoted = "\n".join(f"> {line}" for line in incoming.quoted.splitlines())
+        text = f"{quoted}\n\n{text}"
+    return text
+
+
+def answer(turn: Turn) -> str:
+    """The answer as the model shall remember it; empty where there is none to remember."""
+    if not turn.answer or turn.outcome is Outcome.REMOVED:
+        return ""
+    if turn.outcome in (Outcome.PARTIAL, Outcome.STOPPED):
+        return f"{turn.answer}\n\n{CUT_OFF}"
+    return turn.answer
+
+
+def messages(system: str, past: Iterable[Turn], turn: Turn) -> list[Message]:
+    """The conversation for a provider, oldest first; `past` holds the turns before `turn`.
+
+    Roles alternate after the system prompt, which some servers insist on: questions that were
+    never answered are asked together with the next one.
+    """
+    made = [Message.of(Role.SYSTEM, system)] if system else []
+    asked: list[str] = []
+    for earlier in past:
+        asked.append(earlier.question)
+        if said := answer(earlier):
+            made += [Message.of(Role.USER, "\n\n".join(asked)), Message.of(Role.ASSISTANT, said)]
+            asked = []
+    return [*made, Message.of(Role.USER, "\n\n".join([*asked, turn.question]))]

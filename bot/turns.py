@@ -1,0 +1,266 @@
+"""One turn: incoming message -> history -> provider -> reply."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from bot import prompt, texts
+from bot.commands import CommandName
+from bot.history import Outcome
+from bot.reply.deliver import Delivered, Reply
+from bot.tokens import TokenCount
+from providers.base import Finish, FinishReason, ProviderError, TextDelta, Usage
+
+if TYPE_CHECKING:
+    from bot.access import Access
+    from bot.control import Control
+    from bot.durable import TurnQueue
+    from bot.history import History, Turn
+    from bot.messages import Incoming, TurnKey
+    from bot.reply.gate import Gate
+    from bot.reply.surface import Surface
+    from bot.settings import ChatSettings
+    from providers.base import Message, Provider
+
+log = structlog.get_logger(__name__)
+
+IN_ORDER = frozenset({CommandName.NEW, CommandName.RETRY})
+"""Commands that wait for the answers before them; the others are carried out at once."""
+
+
+class PlatformError(Exception):
+    """A platform turns us away for good; the message is one line that names the mend."""
+
+
+class Platform(Protocol):
+    """Where turns are answered."""
+
+    @property
+    def gate(self) -> Gate: ...
+
+    def surface(self, turn: TurnKey) -> Surface:
+        """The chat of `turn`, new messages in it threaded to the turn's question."""
+        ...
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What the model has said so far, and how it ended."""
+
+    parts: list[str] = field(default_factory=list)
+    outcome: Outcome = Outcome.WHOLE
+    notice: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+
+class _TurnLedger:
+    def __init__(self, history: History, turn: Turn) -> None:
+        self._history = history
+        self._turn = turn
+
+    async def posted(self, page: int, message: str) -> None:
+        await self._history.add_message(self._turn, page, message)
+
+    async def removed(self, message: str) -> None:
+        await self._history.remove_message(self._turn, message)
+
+
+class Turns:
+    """Takes messages in and answers them, across all platforms."""
+
+    def __init__(
+        self,
+        *,
+        history: History,
+        provider: Provider,
+        access: Access,
+        control: Control,
+        chat: ChatSettings,
+    ) -> None:
+        self.queue: TurnQueue
+        """Set by the composition root: the queue needs `run` before it can be made."""
+        self.platforms: dict[str, Platform] = {}
+        self._history = history
+        self._provider = provider
+        self._access = access
+        self._control = control
+        self._chat = chat
+        self._tokens = TokenCount()
+
+    async def take(self, incoming: Incoming) -> None:
+        """Owe `incoming` an answer. On return no crash can lose it, and it may be acknowledged.
+
+        Taking the same message again changes nothing.
+        """
+        key, command = incoming.key, ""
+        question = prompt.question(incoming)
+        if not self._access.allows(key.chat.platform, incoming.sender.id):
+            notice = self._access.stranger_notice(key.chat, incoming.sender.id)
+            if notice is None:
+                return
+            command, question = "say", notice
+        elif incoming.command is not None:
+            if incoming.group and incoming.command.name is CommandName.UNKNOWN:
+                return  # It may be meant for another bot.
+            command, question = incoming.command.name.value, incoming.command.word
+        elif not incoming.text.strip():
+            command, question = "say", texts.TEXT_ONLY
+        turn = await self._history.ask(key, question, sender=incoming.sender.id, command=command)
+        in_order = not command or command in IN_ORDER
+        lane = str(key.chat) if in_order else f"{key.chat}:aside"
+        await self.queue.put(key, lane=lane, order=turn.seq)
+
+    async def run(self, key: TurnKey) -> None:
+        """Answer the turn, or go on where an earlier run of it was cut off."""
+        turn = await self._history.turn(key)
+        if turn is None or turn.settled:
+            return
+        reply = await self._reply(turn)
+        if turn.outcome is not None:
+            self._repeat(turn, reply)
+        elif turn.command and not (turn.command == CommandName.RETRY and turn.question):
+            self._say(turn, reply)
+        else:
+            await self._answer(turn, reply)
+            return
+        await reply.deliver()
+        await self._history.settle(turn)
+
+    async def _reply(self, turn: Turn) -> Reply:
+        platform = self.platforms[turn.key.chat.platform]
+        return Reply(
+            platform.surface(turn.key),
+            platform.gate,
+            _TurnLedger(self._history, turn),
+            nonce=str(turn.key),
+            posted=await self._history.messages(turn),
+        )
+
+    @staticmethod
+    def _repeat(turn: Turn, reply: Reply) -> None:
+        """The model had said its last word when the earlier run was cut off: show that."""
+        if turn.answer:
+            reply.write(turn.answer)
+        reply.end(turn.notice or "")
+
+    def _say(self, turn: Turn, reply: Reply) -> None:
+        """Carry out a command and say so."""
+        match turn.command:
+            case CommandName.START:
+                said = texts.START
+            case CommandName.HELP:
+                said = texts.help_text()
+            case CommandName.NEW:
+                said = texts.NEW_CONVERSATION
+            case CommandName.RETRY:
+                said = texts.NOTHING_TO_RETRY
+            case CommandName.STOP:
+                # Where there is something to stop, the answer itself says that it was stopped.
+                said = "" if self._control.stop(turn.key.chat) else texts.NOTHING_TO_STOP
+            case CommandName.UNKNOWN:
+                said = texts.unknown_command(turn.question)
+            case _:
+                said = turn.question
+        reply.end(said)
+
+    async def _answer(self, turn: Turn, reply: Reply) -> None:
+        """Ask the model, and show what it says while it says it."""
+        delivering = asyncio.create_task(reply.deliver())
+        try:
+            answer = await self._ask(turn, reply, delivering)
+            if not delivering.done():
+                reply.end(answer.notice)
+            await self._history.end(
+                turn,
+                answer.text,
+                answer.outcome,
+                notice=answer.notice,
+                tokens=answer.usage.output_tokens,
+            )
+            delivered = await delivering
+        finally:
+            # Cut off here only when the process ends, after the last call has returned.
+            delivering.cancel()
+        gone = delivered is Delivered.REMOVED
+        await self._history.settle(turn, Outcome.REMOVED if gone else None)
+        log.info(
+            "turn ended",
+            turn=str(turn.key),
+            outcome=answer.outcome.value,
+            shown=delivered.name.lower(),
+            calls=reply.counts.calls,
+            refusals=reply.counts.refusals,
+            ambiguous=reply.counts.ambiguous,
+        )
+
+    async def _ask(self, turn: Turn, reply: Reply, delivering: asyncio.Task[Delivered]) -> _Answer:
+        """Read the model to its end, or until the reader will have no more of it."""
+        answer = _Answer()
+        with self._control.running(turn.key.chat) as stop:
+            reading = asyncio.create_task(self._read(turn, reply, answer))
+            stopping = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait(
+                    {reading, stopping, delivering}, return_when=asyncio.FIRST_COMPLETED
+                )
+            finally:
+                stopping.cancel()
+                cut = reading.cancel()
+        # A reading that was cut closes its connection before the turn goes on.
+        await asyncio.wait({reading})
+        if cut:
+            answer.outcome = Outcome.STOPPED if stop.is_set() else Outcome.REMOVED
+            answer.notice = texts.STOPPED if stop.is_set() else ""
+        elif error := reading.exception():
+            _fail(answer, error, turn)
+        return answer
+
+    async def _read(self, turn: Turn, reply: Reply, answer: _Answer) -> None:
+        conversation = await self._conversation(turn)
+        async with aclosing(self._provider.stream(conversation)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(text):
+                        answer.parts.append(text)
+                        reply.write(text)
+                    case Usage():
+                        answer.usage = event
+                    case Finish(FinishReason.LENGTH):
+                        answer.notice = texts.LENGTH_LIMIT
+        if answer.usage.input_tokens:
+            said = [message.text for message in conversation]
+            self._tokens.learn(said, answer.usage.input_tokens)
+
+    async def _conversation(self, turn: Turn) -> list[Message]:
+        """As much of the chat as the model may be given, the question always in."""
+        count = self._tokens.message
+        system = self._chat.system_prompt
+
+        def cost(past: Turn) -> int:
+            return count(past.question) + (past.answer_tokens or count(prompt.answer(past)))
+
+        budget = self._chat.history_tokens - count(system) - count(turn.question)
+        return prompt.messages(system, await self._history.window(turn, budget, cost), turn)
+
+
+def _fail(answer: _Answer, error: BaseException, turn: Turn) -> None:
+    """The model's side failed: say so below what there is."""
+    partial = bool(answer.text.strip())
+    answer.outcome = Outcome.PARTIAL if partial else Outcome.FAILED
+    if isinstance(error, ProviderError):
+        answer.notice = texts.failure(error, partial=partial)
+        log.warning(
+            "provider failed", turn=str(turn.key), kind=type(error).__name__, reason=str(error)
+        )
+    else:
+        answer.notice = texts.INTERNAL_ERROR
+        log.error("reading the provider failed", turn=str(turn.key), exc_info=error)

@@ -1,0 +1,179 @@
+"""The turn queue, on real DBOS and SQLite.
+
+DBOS is one for a process, so each of these runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMON = """
+import asyncio, os, sys
+from pathlib import Path
+from bot.durable import TurnQueue
+from bot.messages import ChatKey, TurnKey
+
+def key(chat, message):
+    return TurnKey(ChatKey("t", "b", chat), str(message))
+
+async def until(predicate):
+    while not predicate():
+        await asyncio.sleep(0.005)
+"""
+
+
+def run(folder: Path, main: str, *, expect: int = 0) -> list[str]:
+    """Run the body of `main(path)` in a process of its own; return the lines it prints."""
+    body = textwrap.indent(textwrap.dedent(main), "    ")
+    code = f"{COMMON}\nasync def main(path):\n{body}\nasyncio.run(main(Path(sys.argv[1])))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder / "turns.db")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == expect, done.stderr
+    return done.stdout.split()
+
+
+def test_the_private_names_of_dbos_are_still_there_and_wake_the_queue(tmp_path: Path) -> None:
+    """Without the wake-up, forty turns one after another would take forty polls of a second."""
+    lines = run(
+        tmp_path,
+        """
+        seen = []
+        async def answer(turn):
+            seen.append(turn.message)
+        queue = TurnQueue(path, answer)
+        await queue.start()
+        for n in range(40):
+            await queue.put(key(str(n), n), lane=str(n), order=n + 1)
+            async with asyncio.timeout(20):
+                await until(lambda: len(seen) > n)
+        print(len(seen))
+        await queue.close()
+        """,
+    )
+    assert lines == ["40"]
+
+
+def test_turns_of_a_lane_run_in_order_one_at_a_time_and_lanes_side_by_side(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        """
+        running, most, lane_most, done = set(), 0, 0, []
+        async def answer(turn):
+            nonlocal most, lane_most
+            running.add(turn)
+            most = max(most, len(running))
+            lane_most = max(lane_most, sum(t.chat == turn.chat for t in running))
+            await asyncio.sleep(0.02)
+            running.discard(turn)
+            done.append(turn)
+        queue = TurnQueue(path, answer)
+        await queue.start()
+        for n in range(10):
+            for chat in "abc":
+                await queue.put(key(chat, n), lane=chat, order=n + 1)
+        await until(lambda: len(done) == 30)
+        order = [int(t.message) for t in done if t.chat.chat == "a"]
+        print(order == list(range(10)), most > 1, lane_most)
+        await queue.close()
+        """,
+    )
+    assert lines == ["True", "True", "1"]
+
+
+def test_a_turn_put_twice_runs_once(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        """
+        seen = []
+        async def answer(turn):
+            seen.append(turn.message)
+        queue = TurnQueue(path, answer)
+        await queue.start()
+        for _ in range(3):
+            await queue.put(key("a", 1), lane="a", order=1)
+        await queue.put(key("a", 2), lane="a", order=2)
+        await until(lambda: "2" in seen)
+        print(*seen)
+        await queue.close()
+        """,
+    )
+    assert lines == ["1", "2"]
+
+
+def test_what_was_put_before_a_kill_runs_after_it_in_order(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+        async def answer(turn):
+            await asyncio.sleep(3600)
+        queue = TurnQueue(path, answer)
+        await queue.start()
+        for n in range(5):
+            await queue.put(key("a", n), lane="a", order=n + 1)
+        await asyncio.sleep(0.2)
+        os.kill(os.getpid(), 9)
+        """,
+        expect=-9,
+    )
+    lines = run(
+        tmp_path,
+        """
+        seen = []
+        async def answer(turn):
+            seen.append(turn.message)
+        queue = TurnQueue(path, answer)
+        await queue.start()
+        await until(lambda: len(seen) == 5)
+        print(*seen)
+        await queue.close()
+        """,
+    )
+    assert lines == ["0", "1", "2", "3", "4"]
+
+
+def test_a_turn_that_is_cut_by_the_end_is_still_owed(tmp_path: Path) -> None:
+    cut = """
+        async def answer(turn):
+            print("began", flush=True)
+            await asyncio.sleep(3600)
+        queue = TurnQueue(path, answer)
+        await queue.start()
+        {put}
+        await asyncio.sleep({wait})
+        await queue.close()
+        """
+    put = 'await queue.put(key("a", 1), lane="a", order=1)'
+    assert run(tmp_path, cut.format(put=put, wait=0.3)) == ["began"]
+    assert run(tmp_path, cut.format(put="", wait=2.5)) == ["began"]
+
+
+def test_a_turn_that_fails_is_over_and_the_next_one_runs(tmp_path: Path) -> None:
+    lines = run(
+        tmp_path,
+        """
+        seen = []
+        async def answer(turn):
+            seen.append(turn.message)
+            if turn.message == "1":
+                raise RuntimeError("a bug")
+        queue = TurnQueue(path, answer)
+        await queue.start()
+        for n in (1, 2):
+            await queue.put(key("a", n), lane="a", order=n)
+        await until(lambda: "2" in seen)
+        print(*seen)
+        await queue.close()
+        """,
+    )
+    assert lines[-2:] == ["1", "2"]
