@@ -1,0 +1,128 @@
+"""The composition root: makes the parts, wires them, runs them, takes them down.
+
+The only file that names concrete classes of every kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+import uvloop
+
+from bot import storage
+from bot.access import Access
+from bot.control import Control
+from bot.durable import TurnQueue
+from bot.history import History
+from bot.turns import PlatformError, Turns
+from providers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from bot.platforms.telegram.adapter import TelegramAdapter
+    from bot.settings import Settings, TelegramSettings
+    from providers.base import Provider
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+LAST_CALLS = 10.0
+"""Seconds that calls under way are given to end when the bot stops."""
+
+
+class SettingError(Exception):
+    """A setting can't be used; the message is one line that names it."""
+
+
+class App:
+    """The running bot, on one event loop. Use as an async context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        history_path, queue_path = storage.files(settings.storage.url)
+        self.history = History(history_path)
+        self.provider = _provider(settings)
+        self.turns = Turns(
+            history=self.history,
+            provider=self.provider,
+            access=Access(settings.access, time.monotonic),
+            control=Control(),
+            chat=settings.chat,
+        )
+        self._queue = self.turns.queue = TurnQueue(queue_path, self.turns.run)
+        self._telegram = self._make_telegram(settings.telegram) if settings.telegram else None
+
+    def _make_telegram(self, settings: TelegramSettings) -> TelegramAdapter:
+        # What is not configured is not imported.
+        from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415
+
+        adapter = TelegramAdapter(settings, self.turns.take)
+        self.turns.platforms["telegram"] = adapter
+        return adapter
+
+    async def serve(self) -> None:
+        """Run until cancelled; raises PlatformError."""
+        if self._telegram is None:
+            raise PlatformError("telegram: missing; the bot needs a platform to talk on")
+        await self._telegram.log_in()
+        # Turns left unfinished go on now, and not before their platform can be spoken to.
+        await self._queue.start()
+        await self._telegram.poll()
+
+    async def close(self) -> None:
+        """Let calls under way end; turns that are not finished go on at the next start."""
+        if self._telegram is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_CALLS):
+                    await self._telegram.close()
+        await self._queue.close()
+        await self.provider.close()
+        await self.history.close()
+
+
+def _provider(settings: Settings) -> Provider:
+    """The first provider that is configured, with its first key."""
+    name, section = next(iter(settings.fallback().items()))
+    try:
+        return registry.create(section.variants()[0])
+    except ValueError as error:
+        raise SettingError(f"providers.{name}: {error}") from None
+
+
+def run_loop(main: Coroutine[object, object, T]) -> T:
+    """Run `main` on the fastest event loop there is."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def run(settings: Settings) -> int:
+    """Run the bot until it is told to stop; return the process's exit code."""
+    path, _ = storage.files(settings.storage.url)
+    try:
+        with storage.claim(path):
+            return run_loop(_serve(settings))
+    except (storage.StorageError, SettingError, PlatformError) as error:
+        log.error(str(error))  # noqa: TRY400 - one line that names the mend, no traceback
+        return 2
+
+
+async def _serve(settings: Settings) -> int:
+    app = App(settings)
+    serving = asyncio.create_task(app.serve())
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, serving.cancel)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        log.info("stopping; unfinished answers go on at the next start")
+    finally:
+        await app.close()
+    return 0

@@ -1,0 +1,154 @@
+"""Telegram's way in: log in, announce the commands, take updates as fast as they can be kept."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from telegram import Bot, BotCommand
+from telegram.constants import UpdateType
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.request import HTTPXRequest
+
+from bot.commands import COMMANDS
+from bot.platforms.telegram import errors
+from bot.platforms.telegram.incoming import read
+from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
+from bot.reply.gate import Gate
+from bot.reply.pace import Pace
+from bot.turns import PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from telegram import Update
+
+    from bot.messages import Incoming, TurnKey
+    from bot.settings import TelegramSettings
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+LONG_POLL = 50
+"""Seconds the server may hold a getUpdates that has nothing to say."""
+READ_TIMEOUT = 40.0
+"""Seconds for a call's answer: the server may sleep off up to 8 of them to slow a chat down."""
+CONNECTIONS = 256
+"""Calls under way at once; a full pool would delay finals behind slow previews."""
+LONGEST_BACKOFF = 30.0
+
+
+class TelegramAdapter:
+    """One bot account: `log_in`, then `poll` until cancelled, then `close`."""
+
+    def __init__(
+        self, settings: TelegramSettings, take: Callable[[Incoming], Awaitable[None]]
+    ) -> None:
+        """`take` owes a message an answer; on its return the message may be acknowledged."""
+        self._settings = settings
+        self._take = take
+        root = settings.api_url
+        self._bot = Bot(
+            settings.token.get_secret_value(),
+            base_url=f"{root}/bot",
+            base_file_url=f"{root}/file/bot",
+            request=HTTPXRequest(CONNECTIONS, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
+            get_updates_request=HTTPXRequest(2, read_timeout=READ_TIMEOUT),
+        )
+        self.gate = Gate(Pace(BOT, ACTIONS, asyncio.get_running_loop().time()))
+
+    def surface(self, turn: TurnKey) -> TelegramSurface:
+        return TelegramSurface(self._bot, turn)
+
+    async def log_in(self) -> None:
+        """Find out who we are, however long the server can't be reached; raises PlatformError."""
+        await self._insist(self._bot.initialize)
+        await self._announce_commands()
+        log.info("telegram ready", bot=f"@{self._bot.username}", api_url=self._settings.api_url)
+
+    async def close(self) -> None:
+        """Finish the calls under way and close the connections."""
+        await self.gate.close()
+        await self._bot.shutdown()
+
+    async def _announce_commands(self) -> None:
+        menu = [BotCommand(name.value, about) for name, about in COMMANDS.items()]
+        try:
+            await self._bot.set_my_commands(menu)
+        except TelegramError as error:
+            log.warning("telegram: the command menu was not set", reason=error.message)
+
+    async def poll(self) -> None:
+        """Take updates until cancelled; raises PlatformError.
+
+        An update is acknowledged by asking for the next one, so it is kept before that.
+        """
+        offset: int | None = None
+
+        async def ask() -> tuple[Update, ...]:
+            return await self._bot.get_updates(
+                offset=offset, timeout=LONG_POLL, allowed_updates=[UpdateType.MESSAGE]
+            )
+
+        while True:
+            for update in await self._insist(ask):
+                await self._keep(update)
+                offset = update.update_id + 1
+
+    async def _keep(self, update: Update) -> None:
+        """Pass on `update` until that succeeds: what is not kept is not acknowledged."""
+        incoming = update.message and read(update.message, self._bot.bot)
+        failures = 0
+        while incoming:
+            try:
+                return await self._take(incoming)
+            except Exception:
+                failures += 1
+                log.exception("telegram: a message can't be kept; trying again")
+                await asyncio.sleep(min(LONGEST_BACKOFF, 2.0 ** (failures - 1)))
+        return None
+
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat `call` until the server answers it, more and more slowly."""
+        failures = 0
+        while True:
+            try:
+                return await call()
+            except InvalidToken as error:
+                raise PlatformError(
+                    f"telegram.token: {self._settings.api_url} does not know it "
+                    f"({error.message}); copy it anew from @BotFather, or mend telegram.api_url"
+                ) from None
+            except TelegramError as error:
+                failures += 1
+                wait = await self._explain(error, failures)
+            await asyncio.sleep(wait)
+
+    async def _explain(self, error: TelegramError, failures: int) -> float:
+        """Say in one line what is wrong; return the seconds to wait."""
+        wait = min(LONGEST_BACKOFF, 2.0 ** (failures - 1))
+        match error:
+            case Conflict() if "webhook" in error.message.lower():
+                log.warning("telegram: a webhook is set for this bot; removing it to poll")
+                with suppress(TelegramError):
+                    await self._bot.delete_webhook()
+            case Conflict():
+                log.warning(
+                    "telegram: another program takes this bot's updates; only one may. "
+                    "Stop it, or use another token",
+                    again_in=wait,
+                )
+            case RetryAfter():
+                wait = max(wait, errors.seconds(error))
+                log.warning("telegram: told to wait", again_in=wait)
+            case _:
+                log.warning(
+                    "telegram: the server can't be reached",
+                    api_url=self._settings.api_url,
+                    reason=error.message,
+                    again_in=wait,
+                )
+        return wait

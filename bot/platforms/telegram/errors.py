@@ -1,0 +1,102 @@
+"""Telegram's errors, told apart by what they mean for the reply engine.
+
+python-telegram-bot strips "Bad Request: " and changes the case of what the server wrote, so texts
+are compared in lower case. The texts are the Bot API server's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+
+from bot.reply.surface import (
+    ChatClosedError,
+    MessageGoneError,
+    NotAppliedError,
+    RefusedError,
+    SlowDownError,
+    SurfaceError,
+    UnknownFateError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOT_MODIFIED = "message is not modified"
+REPLY_GONE = ("message to be replied not found", "replied message not found")
+
+_BAD_REQUESTS: Mapping[type[SurfaceError], tuple[str, ...]] = {
+    MessageGoneError: (
+        "message to edit not found",
+        "message can't be edited",
+        "message_id_invalid",
+    ),
+    ChatClosedError: (
+        "chat not found",
+        "message thread not found",
+        "topic_closed",
+        "topic_deleted",
+        "not enough rights",
+        "have no rights",
+        "chat_write_forbidden",
+        "chat_restricted",
+        "user_is_blocked",
+        "peer_id_invalid",
+        "group chat was deactivated",
+    ),
+    NotAppliedError: REPLY_GONE,
+}
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def means(error: TelegramError, *texts: str) -> bool:
+    """Whether the server's description holds one of `texts` (given in lower case)."""
+    said = error.message.lower()
+    return any(text in said for text in texts)
+
+
+def seconds(error: RetryAfter) -> float:
+    """How long the server asks to wait."""
+    after = error.retry_after
+    return float(after) if isinstance(after, int) else after.total_seconds()
+
+
+def translate(error: TelegramError) -> SurfaceError:
+    """What `error`, raised by a send, edit, delete or chat action, means for the reply."""
+    said = f"Telegram: {error.message}"
+    if isinstance(error, RetryAfter):
+        return SlowDownError(said, seconds(error))
+    return _meaning(error)(said)
+
+
+def _meaning(error: TelegramError) -> type[SurfaceError]:
+    match error:
+        case Forbidden() | InvalidToken():
+            return ChatClosedError
+        case ChatMigrated():
+            return NotAppliedError
+        case BadRequest():
+            known = (kind for kind, texts in _BAD_REQUESTS.items() if means(error, *texts))
+            return next(known, RefusedError)
+        case NetworkError():
+            return _fate(error.__cause__)
+    # An answer came that can't be read.
+    return UnknownFateError
+
+
+def _fate(cause: BaseException | None) -> type[SurfaceError]:
+    """Whether a request of which no good answer came may have been applied."""
+    if isinstance(cause, httpx.HTTPError) and not isinstance(cause, _NEVER_SENT):
+        return UnknownFateError
+    # It never left, or the server answered with an error status of its own: 413, 500, 502, ….
+    return NotAppliedError

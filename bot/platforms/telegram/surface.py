@@ -1,0 +1,123 @@
+"""A Telegram chat as the reply engine sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from telegram import LinkPreviewOptions, ReplyParameters
+from telegram.constants import ChatAction
+from telegram.error import BadRequest, ChatMigrated, TelegramError
+
+from bot.platforms.telegram import errors
+from bot.platforms.telegram.markup import TelegramMarkup
+from bot.platforms.telegram.spans import Span, to_telegram
+from bot.reply.surface import Budget, Limits, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from telegram import Bot, MessageEntity
+
+    from bot.messages import TurnKey
+    from bot.reply.surface import Rendered
+
+T = TypeVar("T")
+
+PAGE_SIZE = 4096
+"""Documented: 1-4096 characters after entity parsing. Counted in UTF-16 units, the safe bound."""
+BOT = Budget(rate=28.0, burst=26.0, reserve=4.0)
+"""Documented: about 30 messages a second over all chats. A little below, because calls that leave
+evenly spaced arrive less evenly."""
+PRIVATE = Budget(rate=1.0, burst=18.0, reserve=3.0)
+"""Documented: about one message a second in a chat, short bursts allowed; sends and edits count
+together (tdlib/td#2592). How long a burst is inferred from what bots have met."""
+GROUP = Budget(rate=20 / 60, burst=18.0, reserve=4.0)
+"""Documented: 20 messages a minute in a group."""
+ACTIONS = Budget(rate=4.5, burst=16.0)
+"""Chat actions of the whole bot; inferred."""
+
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_MARKUP = TelegramMarkup()
+
+
+class TelegramSurface:
+    """Raises `SurfaceError`s only; what Telegram's errors mean is told in `errors`."""
+
+    markup = _MARKUP
+
+    def __init__(self, bot: Bot, turn: TurnKey) -> None:
+        self.chat = turn.chat
+        self._bot = bot
+        self._chat_id = int(turn.chat.chat)
+        # Ids of groups are negative, of private chats positive.
+        self._group = self._chat_id < 0
+        self.limits = Limits(PAGE_SIZE, GROUP if self._group else PRIVATE)
+        self._thread = int(turn.chat.thread) if turn.chat.thread else None
+        self._question: int | None = int(turn.message)
+        """What is replied to; None once it is known to be gone."""
+
+    async def create(self, page: Rendered[object], *, number: int, nonce: str) -> str:  # noqa: ARG002 - Telegram has no idempotency key
+        # In a group others may write between two pages: there each page names its question.
+        threaded = self._question if number == 0 or self._group else None
+        sent = await self._call(
+            self._bot.send_message(
+                self._chat_id,
+                page.text,
+                entities=_entities(page),
+                message_thread_id=self._thread,
+                reply_parameters=_reply_to(threaded),
+                link_preview_options=_NO_PREVIEW,
+            )
+        )
+        return str(sent.message_id)
+
+    async def edit(self, message: str, page: Rendered[object]) -> None:
+        try:
+            await self._call(
+                self._bot.edit_message_text(
+                    page.text,
+                    chat_id=self._chat_id,
+                    message_id=int(message),
+                    entities=_entities(page),
+                    link_preview_options=_NO_PREVIEW,
+                )
+            )
+        except RefusedError as error:
+            if not _says(error, errors.NOT_MODIFIED):
+                raise
+
+    async def delete(self, message: str) -> None:
+        try:
+            await self._call(self._bot.delete_message(self._chat_id, int(message)))
+        except RefusedError:
+            # Gone already, or too old to be deleted: there is nothing else to be done about it.
+            return
+
+    async def typing(self) -> None:
+        await self._call(
+            self._bot.send_chat_action(
+                self._chat_id, ChatAction.TYPING, message_thread_id=self._thread
+            )
+        )
+
+    async def _call(self, request: Awaitable[T]) -> T:
+        try:
+            return await request
+        except TelegramError as error:
+            if isinstance(error, ChatMigrated):
+                self._chat_id = error.new_chat_id
+            elif isinstance(error, BadRequest) and errors.means(error, *errors.REPLY_GONE):
+                self._question = None
+            raise errors.translate(error) from error
+
+
+def _reply_to(message: int | None) -> ReplyParameters | None:
+    return ReplyParameters(message, allow_sending_without_reply=True) if message else None
+
+
+def _entities(page: Rendered[object]) -> list[MessageEntity] | None:
+    return [to_telegram(span) for span in page.entities if isinstance(span, Span)] or None
+
+
+def _says(error: Exception, text: str) -> bool:
+    return text in str(error).lower()
