@@ -1,0 +1,135 @@
+"""The demo: the bot on its real Telegram adapter, a sandbox for a Telegram, a terminal for a phone.
+
+Nothing of it leaves this machine, unless a real model is at hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import tempfile
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import orjson
+from pydantic import SecretStr
+
+from bot.app import App, run_loop
+from bot.messages import ChatKey, TurnKey
+from bot.settings import (
+    AccessSettings,
+    ChatSettings,
+    ProviderSection,
+    Settings,
+    StorageSettings,
+    TelegramSettings,
+)
+from bot.terminal import Phone, Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+OLLAMA = "http://localhost:11434"
+PROBE = 1.0
+"""Seconds an Ollama on this machine is given to answer."""
+OPENAI_MODEL = "gpt-4o-mini"
+SYSTEM_PROMPT = "You are a helpful assistant in a chat. Answer in Markdown."
+
+
+def run() -> int:
+    """Talk to the bot in the terminal until the input ends; return the exit code."""
+    return run_loop(_demo())
+
+
+async def _demo() -> int:
+    async with _sandbox() as (url, token):
+        about, provider = await _model()
+        with tempfile.TemporaryDirectory(prefix="parlance-demo-") as folder:
+            settings = Settings(
+                telegram=TelegramSettings(token=SecretStr(token), api_url=url),
+                providers={"demo": provider},
+                chat=ChatSettings(system_prompt=SYSTEM_PROMPT),
+                storage=StorageSettings(url=f"sqlite:///{Path(folder) / 'demo.db'}"),
+                access=AccessSettings(open=True),
+            )
+            app = App(settings)
+            tasks = {
+                asyncio.create_task(app.serve()),
+                asyncio.create_task(_talk(app, url, token, about)),
+            }
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                await app.close()
+    return 0
+
+
+async def _talk(app: App, url: str, token: str, about: str) -> None:
+    bot_id, _, _ = token.partition(":")
+
+    async def answered(chat: str, message: str) -> bool:
+        turn = await app.history.turn(TurnKey(ChatKey("telegram", bot_id, chat), message))
+        return turn is not None and turn.settled
+
+    async with aiohttp.ClientSession(url) as session:
+        phone = await Phone.pick_up(session, answered)
+        await Terminal(phone).run(about)
+
+
+@asynccontextmanager
+async def _sandbox() -> AsyncIterator[tuple[str, str]]:
+    """A Telegram of our own in a process of its own; yields its URL and the bot's token."""
+    token = f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sandbox", "telegram", "--token", token,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        ready = await process.stdout.readline()
+        if not ready:
+            raise RuntimeError("the sandbox did not start; its error stands above")
+        yield orjson.loads(ready)["url"], token
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def _model() -> tuple[str, ProviderSection]:
+    """The model at hand, in words and as a provider: a real one, or else the built-in demo."""
+    if key := os.environ.get("OPENAI_API_KEY"):
+        model = os.environ.get("OPENAI_MODEL", OPENAI_MODEL)
+        section = ProviderSection(
+            kind="openai",
+            api_key=SecretStr(key),
+            model=model,
+            base_url=os.environ.get("OPENAI_BASE_URL"),
+        )
+        return f"{model}, with your OPENAI_API_KEY", section
+    if local := await _ollama_model():
+        section = ProviderSection(kind="openai", base_url=f"{OLLAMA}/v1", model=local)
+        return f"{local}, from the Ollama on this machine", section
+    return "the built-in demo, which is no language model", ProviderSection(kind="demo")
+
+
+async def _ollama_model() -> str | None:
+    """The first model of an Ollama on this machine."""
+    timeout = aiohttp.ClientTimeout(total=PROBE)
+    with suppress(aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, IndexError):
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{OLLAMA}/api/tags") as response,
+        ):
+            name = orjson.loads(await response.read())["models"][0]["name"]
+            return name if isinstance(name, str) else None
+    return None
