@@ -92,6 +92,7 @@ async def _sandbox() -> AsyncIterator[tuple[str, str]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sandbox", "telegram", "--token", token,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the bot alone.
     )  # fmt: skip
     assert process.stdout is not None
     try:

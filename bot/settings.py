@@ -108,8 +108,8 @@ class ProviderSection(Section):
             yield f'{key}: kind "{self.kind}" takes none; it is not sent'
         if capabilities.needs_auth and len(self.api_keys) > 1:
             yield "api_keys: this release uses the first key only"
-        if self.rate is not None:
-            yield "rate: this release has no use for it yet"
+        if self.rate is not None and self.kind != "demo":
+            yield f'rate: kind "{self.kind}" writes as fast as its server does; it is not sent'
 
     def variants(self) -> tuple[ProviderSettings, ...]:
         """What `providers.registry.create` takes, once for each key, in their order."""
@@ -126,6 +126,7 @@ class ProviderSection(Section):
             max_tokens=self.max_tokens,
             proxy=self.proxy.get_secret_value() if self.proxy else None,
             user_agent=self.user_agent,
+            rate=self.rate,
             timeouts=Timeouts(self.connect_timeout, self.first_byte_timeout, self.idle_timeout),
         )
 

@@ -107,6 +107,7 @@ class Terminal:
         self._console = Console()
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         """What was typed; None at its end."""
+        self._watching = False
 
     async def run(self, about: str) -> None:
         """Ask what is typed and show the answers, until the input ends."""
@@ -117,6 +118,7 @@ class Terminal:
         else:
             Console(stderr=True).print(f"Answered with {about}.", style="dim")
         read_lines(self._lines)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
         while (line := await self._next_line(interactive=interactive)) is not None:
             if line.strip():
                 await (self._watch(line) if interactive else self._ask(line))
@@ -137,21 +139,20 @@ class Terminal:
 
     async def _watch(self, line: str) -> None:
         """Show the answer while it is written."""
+        self._watching = True
         message = await self._phone.ask(line)
-        loop = asyncio.get_running_loop()
-        stops: list[asyncio.Task[str]] = []
-
-        def stop() -> None:
-            stops.append(loop.create_task(self._phone.say("/stop")))
-
-        loop.add_signal_handler(signal.SIGINT, stop)
-        try:
-            with Live(console=self._console, refresh_per_second=12, transient=False) as live:
-                while not await self._phone.answered(message):
-                    live.update(bubbles(self._phone.messages()))
+        with Live(console=self._console, refresh_per_second=12) as live:
+            while not await self._phone.answered(message):
                 live.update(bubbles(self._phone.messages()))
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+            live.update(bubbles(self._phone.messages()))
+        self._watching = False
+
+    def _interrupt(self) -> None:
+        """Ctrl-C: stop the answer that is being written, or else end."""
+        if self._watching:
+            self._stopping = asyncio.create_task(self._phone.say("/stop"))
+        else:
+            self._lines.put_nowait(None)
 
 
 def bubbles(messages: Iterable[Text]) -> Group:

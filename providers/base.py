@@ -215,6 +215,8 @@ class ProviderSettings:
     proxy: str | None = field(default=None, repr=False)
     """URL of an HTTP proxy; it may hold a password."""
     user_agent: str | None = None
+    rate: float | None = None
+    """Words a second of a provider that writes by itself (demo); 0: without a pause."""
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 

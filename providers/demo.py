@@ -29,8 +29,9 @@ class Demo(Provider):
         working=True,
     )
 
-    def __init__(self, settings: ProviderSettings, *, rate: float = WORDS_PER_SECOND) -> None:
+    def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
+        rate = WORDS_PER_SECOND if settings.rate is None else settings.rate
         if rate < 0:
             raise ValueError("rate must be 0 (no pause) or a number of words per second")
         self._pause = 1 / rate if rate else 0.0

@@ -16,7 +16,7 @@ def test_what_has_no_effect_is_said() -> None:
     settings = parsed(
         TELEGRAM + '[discord]\ntoken = "x"\n[server]\nport = 80\n'
         '[providers.a]\nkind = "demo"\nmax_tokens = 5\napi_keys = ["k-1", "k-2"]\nrate = 3\n'
-        '[providers.b]\nkind = "demo"\n'
+        '[providers.b]\nkind = "aichat"\nbase_url = "http://localhost:1"\nrate = 3\n'
     )
     keys = [note.partition(":")[0] for note in settings.notes()]
     assert keys == [
@@ -25,7 +25,7 @@ def test_what_has_no_effect_is_said() -> None:
         "providers.b",
         "providers.a.api_keys",
         "providers.a.max_tokens",
-        "providers.a.rate",
+        "providers.b.rate",
     ]
 
 

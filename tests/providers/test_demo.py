@@ -89,7 +89,7 @@ def test_words_join_to_the_text(text: str) -> None:
 
 async def test_it_streams_word_by_word_and_finishes() -> None:
     question = Message.of(Role.USER, "show me")
-    provider = Demo(ProviderSettings("demo"), rate=0)
+    provider = Demo(ProviderSettings("demo", rate=0))
     events = [event async for event in provider.stream([question])]
     await provider.close()
     assert events.pop() == Finish(FinishReason.STOP)
@@ -100,4 +100,4 @@ async def test_it_streams_word_by_word_and_finishes() -> None:
 
 def test_a_negative_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="rate"):
-        Demo(ProviderSettings("demo"), rate=-1)
+        Demo(ProviderSettings("demo", rate=-1))

@@ -1,0 +1,74 @@
+"""The demo, as a newcomer starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+
+from bot.terminal import styled
+
+QUIET = {k: v for k, v in os.environ.items() if not k.startswith(("PARLANCE__", "OPENAI_"))}
+DEMO = [sys.executable, "-m", "bot", "demo"]
+
+
+async def test_a_pipe_gets_the_final_answers_and_exit_code_0() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *DEMO,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=QUIET,
+    )
+    typed = b"my name is Ada\n\nwhat is my name?\n/help"
+    async with asyncio.timeout(60):
+        out, err = await process.communicate(typed)
+    assert process.returncode == 0
+    assert "Your name is Ada" in out.decode()
+    assert "/retry" in out.decode()
+    assert "no language model" in err.decode()
+    assert "Traceback" not in err.decode()
+
+
+async def test_in_a_terminal_ctrl_c_stops_the_answer_and_then_ends() -> None:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *DEMO, stdin=theirs, stdout=theirs, stderr=theirs, env={**QUIET, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    screen = os.fdopen(ours, "rb+", buffering=0)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), screen)
+    seen = ""
+
+    async def until(text: str) -> None:
+        nonlocal seen
+        async with asyncio.timeout(30):
+            while text not in seen:
+                seen += (await reader.read(4096)).decode(errors="replace")
+        seen = seen.partition(text)[2]
+
+    await until("you >")
+    os.write(ours, b"show me what you can do\n")
+    await until("What an answer can look like")
+    process.send_signal(signal.SIGINT)
+    await until("Stopped")
+    await until("you >")
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(30):
+        assert await process.wait() == 0
+    assert "Traceback" not in seen
+
+
+def test_styles_are_counted_in_utf16_units() -> None:
+    text = styled("😀 bold 😀 code", [
+        {"type": "bold", "offset": 3, "length": 4},
+        {"type": "code", "offset": 11, "length": 4},
+    ])  # fmt: skip
+    assert [(text.plain[s.start : s.end], s.style) for s in text.spans] == [
+        ("bold", "bold"),
+        ("code", "cyan"),
+    ]
