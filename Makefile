@@ -38,8 +38,8 @@ format: .venv/.installed-dev ## Format the code and apply safe lint fixes
 bench: .venv/.installed-dev ## Measure (ratios in one run)
 	@echo "make bench: there is no benchmark yet; see CHANGELOG.md" >&2; exit 1
 
-soak: .venv/.installed-dev ## The long tests
-	$(BIN)/pytest -n auto -m soak --hypothesis-profile=soak
+soak: .venv/.installed-dev ## The properties again, with fifty times as many examples
+	$(BIN)/pytest -n auto --timeout 3600 --hypothesis-profile=soak tests/reply tests/platforms tests/test_prompt.py tests/test_messages.py
 
 lock: .venv/.installed-dev ## Resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \

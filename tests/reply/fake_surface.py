@@ -21,6 +21,8 @@ from bot.reply.surface import (
 )
 
 CHAT = ChatKey("fake", "bot", "1")
+ROUNDING = 1e-6
+"""Seconds that sums of floats may be off."""
 AMPLE = Budget(rate=1000.0, burst=1000.0)
 
 
@@ -126,7 +128,7 @@ class FakeSurface:
         await self._call(None, apply)
 
     async def typing(self) -> None:
-        assert self._now() >= self.penalty_until, "an action within a penalty"
+        assert self._now() >= self.penalty_until - ROUNDING, "an action within a penalty"
         self.typed += 1
 
     def texts(self) -> list[str]:
@@ -134,7 +136,7 @@ class FakeSurface:
 
     async def _call(self, page: Rendered[object] | None, apply: object) -> None:
         assert self.in_flight == 0, "two calls at once"
-        assert self._now() >= self.penalty_until, "a call within a penalty"
+        assert self._now() >= self.penalty_until - ROUNDING, "a call within a penalty"
         if page is not None:
             assert 0 < len(page.text) <= self.page_size
         self.calls += 1
