@@ -48,6 +48,8 @@ class TurnQueue:
         self._running: set[asyncio.Task[object]] = set()
         self._wakes: set[asyncio.Task[None]] = set()
         self._waking = asyncio.Lock()
+        self._wake_owed = False
+        """A claim is asked for that has not begun: it will see what is put until then."""
         self._closed = False
         DBOS(
             config={
@@ -99,6 +101,8 @@ class TurnQueue:
         self._engine.dispose()
 
     async def _turn(self, key: str) -> None:
+        if self._closed:
+            raise asyncio.CancelledError  # Still owed: it runs in the next process.
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
@@ -115,14 +119,16 @@ class TurnQueue:
         self._wake()
 
     def _wake(self) -> None:
-        if self._closed:
+        if self._closed or self._wake_owed:
             return
+        self._wake_owed = True
         task = asyncio.create_task(self._claim())
         self._wakes.add(task)
         task.add_done_callback(self._wakes.discard)
 
     async def _claim(self) -> None:
         async with self._waking:
+            self._wake_owed = False
             await asyncio.to_thread(_claim_and_start)
 
 
@@ -138,6 +144,10 @@ def _claim_and_start() -> None:
         queue, GlobalParams.executor_id, GlobalParams.app_version, owner_xid=owner
     )
     for workflow in claimed:
-        status = system.get_workflow_status(workflow)
-        if status is not None:
-            execute_dequeued_workflow(dbos, status, owner)
+        try:
+            status = system.get_workflow_status(workflow)
+            if status is not None:
+                execute_dequeued_workflow(dbos, status, owner)
+        except Exception:
+            # The others are claimed too, and nobody else would start them.
+            log.exception("turn not started; it goes on at the next start", turn=workflow)

@@ -12,9 +12,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.sqlite import insert
 
 from bot import storage
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
+LONGEST_BACKOFF = 30.0
+"""Seconds between two tries to use a database that can't be used."""
 NEW, RETRY = "new", "retry"
 """The commands that the history itself understands: forget what was before; ask again."""
 
@@ -45,7 +51,7 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
     """The reader said stop."""
     REMOVED = "removed"
-    """The reader deleted the answer while it was written, or shut the bot out."""
+    """The reader deleted the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,15 @@ class History:
     """The history database. Its calls run one after another on a thread of their own."""
 
     def __init__(self, path: Path) -> None:
+        """Raises StorageError where the file can't be used."""
         self._engine = storage.engine(path)
-        storage.migrate(self._engine)
+        try:
+            storage.migrate(self._engine)
+        except sa.exc.DatabaseError as error:
+            raise storage.StorageError(
+                f"storage.url: {path} can't be used ({error.orig}); "
+                "mend its permissions, move it away, or name another file"
+            ) from None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
 
     async def close(self) -> None:
@@ -100,13 +113,13 @@ class History:
         """Nothing more will be shown for `turn`; `outcome` corrects the one written before."""
         await self._update(turn, settled=True, **({"outcome": outcome} if outcome else {}))
 
-    async def window(self, turn: Turn, budget: int, count: Callable[[Turn], int]) -> list[Turn]:
+    async def window(self, turn: Turn, budget: int, cost: Callable[[Turn], int]) -> list[Turn]:
         """The turns the model should know for `turn`, oldest first, `turn` itself left out.
 
-        As many of the newest as `budget` tokens hold, counted by `count`. Nothing from before
+        As many of the newest as `budget` tokens hold, at the `cost` of each. Nothing from before
         the last /new; of a question that was asked again, the last answer only.
         """
-        return await self._run(self._window, turn, budget, count)
+        return await self._run(self._window, turn, budget, cost)
 
     async def messages(self, turn: Turn) -> Sequence[str]:
         """The ids of the messages posted for `turn`, by page."""
@@ -121,8 +134,17 @@ class History:
     # On the thread.
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Wait out a database that is locked or full: every call may be made again."""
         assert not kwargs
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
+        loop = asyncio.get_running_loop()
+        for failures in count():
+            try:
+                return await loop.run_in_executor(self._thread, call, *args)
+            except sa.exc.OperationalError as error:
+                wait = min(LONGEST_BACKOFF, 2.0**failures)
+                log.error("the history can't be used", reason=str(error.orig), again_in=wait)  # noqa: TRY400 - one line
+                await asyncio.sleep(wait)
+        raise AssertionError
 
     async def _update(self, turn: Turn, **values: object) -> None:
         def write() -> None:
@@ -162,7 +184,7 @@ class History:
         row = db.execute(last).one_or_none()
         return "" if row is None or row.command == NEW else row.question
 
-    def _window(self, turn: Turn, budget: int, count: Callable[[Turn], int]) -> list[Turn]:
+    def _window(self, turn: Turn, budget: int, cost: Callable[[Turn], int]) -> list[Turn]:
         rows = (
             sa.select(turns)
             .where(turns.c.chat == str(turn.key.chat), turns.c.seq < turn.seq)
@@ -180,7 +202,7 @@ class History:
                 superseded += past.command == RETRY
                 if skip or not past.question:
                     continue
-                budget -= count(past)
+                budget -= cost(past)
                 if budget < 0:
                     break
                 kept.append(past)

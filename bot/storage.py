@@ -54,7 +54,7 @@ def migrate(target: sa.Engine) -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", "bot:migrations")
     with target.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -68,7 +68,7 @@ def claim(path: Path) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.with_suffix(".lock").open("a")
+        handle = path.with_name(f"{path.name}.lock").open("a")
     except OSError as error:
         raise StorageError(
             f"storage.url: {path.parent} can't be written to ({error.strerror}); "

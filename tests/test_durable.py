@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMON = """
 import asyncio, os, sys
 from pathlib import Path
+import bot.durable
 from bot.durable import TurnQueue
 from bot.messages import ChatKey, TurnKey
 
@@ -44,10 +45,11 @@ def run(folder: Path, main: str, *, expect: int = 0) -> list[str]:
 
 
 def test_the_private_names_of_dbos_are_still_there_and_wake_the_queue(tmp_path: Path) -> None:
-    """Without the wake-up, forty turns one after another would take forty polls of a second."""
+    """With an hour between two polls, nothing but the wake-up starts a turn."""
     lines = run(
         tmp_path,
         """
+        bot.durable.POLL = 3600.0
         seen = []
         async def answer(turn):
             seen.append(turn.message)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from bot.history import History, Outcome, Turn
 from bot.messages import ChatKey, TurnKey
+from bot.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -134,6 +137,24 @@ async def test_posted_messages_are_kept_by_page(history: History) -> None:
     assert await history.messages(turn) == ["10", "12"]
     await history.remove_message(turn, "12")
     assert await history.messages(turn) == ["10"]
+
+
+async def test_a_database_that_is_busy_is_waited_for(history: History) -> None:
+    calls = []
+
+    def locked_at_first() -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            raise sa.exc.OperationalError("write", {}, sqlite3.OperationalError("locked"))
+        return "written"
+
+    assert await history._run(locked_at_first) == "written"
+
+
+async def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "history.db").write_text("not a database " * 100)
+    with pytest.raises(StorageError, match=r"storage.url: .*history.db can't be used"):
+        History(tmp_path / "history.db")
 
 
 async def test_many_at_once_keep_their_order(history: History) -> None:
