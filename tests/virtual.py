@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import selectors
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` to its end on virtual time, which starts at 0."""
+    """Run `main` to its end on virtual time, which starts at 0.
+
+    An error in a task that nobody waited for is raised, too.
+    """
+    unseen: list[BaseException] = []
+
+    def note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "exception" in context:
+            unseen.append(context["exception"])
+
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
+        runner.get_loop().set_exception_handler(note)
+        result = runner.run(main)
+        gc.collect(0)
+    if unseen:
+        raise unseen[0]
+    return result

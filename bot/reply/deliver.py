@@ -233,7 +233,8 @@ class Reply:
         It ends by itself, not by being cancelled: that could cut a request under way.
         """
         while not self._text_shown.is_set():
-            if self._gate.may_act(self):
+            waiting = not self._plan.ended and not self._plan.behind
+            if waiting and self._gate.may_act(self):
                 try:
                     await self._surface.typing()
                 except SlowDownError as error:

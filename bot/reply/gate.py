@@ -19,7 +19,10 @@ class Gate:
         self.pace = pace
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[Waiting, asyncio.Future[None]] = {}
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        """When the pace is asked again."""
+        self._soon = False
+        """That is in this turn of the loop: many changes at once are looked at once."""
         self._closed = False
         self._calls = 0
         """Calls under way."""
@@ -44,15 +47,23 @@ class Gate:
 
     def changed(self) -> None:
         """A reply that waits has another priority now, or a budget has changed."""
+        if self._soon:
+            return
         if self._alarm is not None:
             self._alarm.cancel()
-            self._alarm = None
+        self._soon = True
+        self._alarm = self._loop.call_soon(self._grant)
+
+    def _grant(self) -> None:
+        """Let through whoever may go now."""
+        self._soon = False
+        self._alarm = None
         while self._waiting and not self._closed:
             now = self._loop.time()
             winner, again_at = self.pace.pick(self._waiting, now)
             if winner is None:
                 if again_at is not None:
-                    self._alarm = self._loop.call_at(again_at, self.changed)
+                    self._alarm = self._loop.call_at(again_at, self._grant)
                 return
             self.pace.spend(winner, now)
             self._waiting.pop(winner).set_result(None)

@@ -22,6 +22,10 @@ DISTRUST = 0.25
 """What a refusal leaves of the belief in a chat's declared budget."""
 RECOVERY = 0.02
 """The part of the lost belief that each success restores."""
+FORGIVEN = 0.99
+"""A trust from which on a chat is like any other."""
+GRUDGE = 3600.0
+"""Seconds without a call after which a refusal is forgotten."""
 IDLE_CHATS = 1024
 """Chats remembered before those at rest are forgotten."""
 _ALMOST = 1e-6
@@ -84,7 +88,8 @@ class Bucket:
 
     @property
     def burst(self) -> float:
-        return max(1.0, self.budget.burst * self.trust)
+        # Two at least, so that a preview leaves one for the final.
+        return max(min(2.0, self.budget.burst), self.budget.burst * self.trust)
 
     def level(self, now: float) -> float:
         """Tokens there are at `now`; at most `burst`."""
@@ -99,10 +104,10 @@ class Bucket:
     def give_back(self, now: float) -> None:
         self._level = min(self.burst, self.level(now) + 1.0)
 
-    def drain(self, now: float, refill_from: float) -> None:
-        """Empty the bucket; it fills again from `refill_from` on."""
-        self._level = 0.0
-        self._at = max(now, refill_from)
+    def drain(self, until: float) -> None:
+        """Leave one token, and let no other come before `until`."""
+        self._level = 1.0
+        self._at = until
 
     def ready_at(self, need: float, now: float) -> float:
         """When the bucket holds `need` tokens (`need` above the burst means a full bucket)."""
@@ -119,8 +124,9 @@ class _Chat:
 
     def at_rest(self, now: float) -> bool:
         """Forgetting it changes nothing."""
-        full = self.bucket.level(now) >= self.bucket.budget.burst - _ALMOST
-        return full and now >= max(self.penalty_until, self.last_call + PREVIEW_GAP)
+        full = self.bucket.level(now) >= self.bucket.burst - _ALMOST
+        quiet = PREVIEW_GAP if self.bucket.trust > FORGIVEN else GRUDGE
+        return full and now >= max(self.penalty_until, self.last_call) + quiet
 
 
 class Pace:
@@ -176,7 +182,7 @@ class Pace:
         chat.penalty_until = max(chat.penalty_until, now + retry_after)
         chat.bucket.trust = max(DISTRUST**2, chat.bucket.trust * DISTRUST)
         # One token waits at the end of the penalty, so that the owed text goes out at once.
-        chat.bucket.drain(now, chat.penalty_until - 1.0 / chat.bucket.rate)
+        chat.bucket.drain(chat.penalty_until)
 
     def may_act(self, caller: Caller, now: float) -> bool:
         """Take a token for a chat action (typing) if that costs no text its place.

@@ -84,27 +84,37 @@ class Pages:
             self._text = f"{interrupted(self._text)}\n\n{notice}".lstrip("\n")
         self._changed = True
 
-    def view(self) -> Sequence[Page]:
+    def view(self, most: int | None = None) -> Sequence[Page]:
         """The pages so far, in order: closed ones, and an open one if it shows anything.
 
-        None is empty, and none is larger than the page size.
+        None is empty, and none is larger than the page size. Laying out stops when there are
+        `most` closed pages, so that a long text that came at once takes no long time at once.
         """
         if self._written:
             self._take_in()
             self._changed = True
-        if self._changed:
-            self._changed = False
-            self._lay_out()
+        if self._changed and (most is None or len(self._pages) < most):
+            self._changed = not self._lay_out(most)
         return [*self._pages, self._open] if self._open else [*self._pages]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last view laid out all that is written."""
+        return not self._changed
 
     def _take_in(self) -> None:
         self._text += clean("".join(self._written)).replace(CONTINUED, "")
         self._written.clear()
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, most: int | None) -> bool:
+        """Lay out up to `most` closed pages; return whether that was all."""
+        self._open = None
         while (length := self._shortest_too_long()) is not None:
             self._break_page(self._text[:length])
+            if most is not None and len(self._pages) >= most:
+                return False
         self._open = self._shown if self._size(self._shown) else None
+        return True
 
     def _shortest_too_long(self) -> int | None:
         """How much of the text is one character too long for a page; None if all of it fits."""

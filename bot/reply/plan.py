@@ -109,16 +109,19 @@ class Plan:
 
     def next(self) -> Step:
         """What to do now; the same answer until something is written, shown or ended."""
-        pages = self._pages.view()
-        for number in range(self._settled, len(pages)):
-            page = pages[number]
+        pages = self._pages.view(self._settled + 1)
+        while self._settled < len(pages):
+            number, page = self._settled, pages[self._settled]
             posted = self._posted[number] if number < len(self._posted) else None
             rendered = page.rendered.plain() if self._plain else page.rendered
             if posted is None or posted.shown != rendered:
-                reaches = self._written if number == len(pages) - 1 else self._shown
+                last = self._pages.complete and number == len(pages) - 1
+                reaches = self._written if last else self._shown
                 return Show(number, posted.message if posted else None, rendered, reaches)
-            if page.closed:
-                self._settled = number + 1
+            if not page.closed:
+                break
+            self._settled += 1
+            pages = self._pages.view(self._settled + 1)
         if not self._ended:
             return Wait()
         if len(self._posted) > len(pages):

@@ -110,7 +110,10 @@ class Surface(Protocol):
     """
 
     @property
-    def chat(self) -> ChatKey: ...
+    def chat(self) -> ChatKey:
+        """What the platform counts its limits over."""
+        ...
+
     @property
     def limits(self) -> Limits: ...
     @property

@@ -62,9 +62,9 @@ class TestBucket:
 
     def test_drained_it_refills_from_the_end_of_the_penalty(self) -> None:
         bucket = Bucket(Budget(rate=1.0, burst=3.0), now=0.0)
-        bucket.drain(0.0, refill_from=30.0)
-        assert bucket.level(30.0) == 0.0
-        assert bucket.level(31.0) == 1.0
+        bucket.drain(until=30.0)
+        assert bucket.level(30.0) == 1.0
+        assert bucket.level(31.0) == 2.0
 
 
 def test_previews_leave_the_reserve_and_then_keep_to_the_rate() -> None:
@@ -123,6 +123,27 @@ def test_a_penalty_holds_its_chat_to_the_end_and_no_other() -> None:
     assert budgets.pick([refused], 30.0)[0] is refused
 
 
+@pytest.mark.parametrize("refusals", [1, 2, 3])
+@pytest.mark.parametrize("budget", [PRIVATE, Budget(rate=1 / 3, burst=18.0, reserve=4.0)])
+def test_a_final_goes_at_the_end_of_the_penalty_however_short(
+    budget: Budget, refusals: int
+) -> None:
+    budgets, final = pace(), Waiter(priority=Priority.FINAL, chat_budget=budget)
+    for _ in range(refusals):
+        budgets.refused(final, 3.0, 0.0)
+    assert budgets.pick([final], 0.0) == (None, 3.0)
+    assert budgets.pick([final], 3.0)[0] is final
+
+
+def test_a_preview_leaves_the_final_a_token_even_in_a_chat_that_is_hardly_trusted() -> None:
+    budgets, waiter = pace(), Waiter()
+    for _ in range(5):
+        budgets.refused(waiter, 0.0, 0.0)
+    last = grants(budgets, waiter, until=100.0)[-1]
+    final = Waiter(priority=Priority.FINAL)
+    assert budgets.pick([final], last)[0] is final
+
+
 def test_a_refused_chat_is_slower_and_recovers_bit_by_bit() -> None:
     calm, burnt = pace(), pace()
     waiter = Waiter()
@@ -169,6 +190,16 @@ def test_a_call_that_was_not_made_costs_nothing() -> None:
     assert budgets.pick([waiter], 0.0)[0] is None
     budgets.refund(waiter, 0.0)
     assert budgets.pick([waiter], 0.0)[0] is waiter
+
+
+def test_a_refusal_is_forgotten_after_a_while() -> None:
+    budgets = pace()
+    for n in range(2000):
+        budgets.refused(Waiter(str(n)), 30.0, 0.0)
+    budgets.spend(Waiter("later"), 60.0)
+    assert len(budgets._chats) > 2000
+    budgets.spend(Waiter("much later"), 100_000.0)
+    assert len(budgets._chats) < 10
 
 
 def test_chats_at_rest_are_forgotten() -> None:

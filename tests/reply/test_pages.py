@@ -313,3 +313,19 @@ def test_a_long_answer_is_complete_and_never_shows_a_raw_marker(page_size: int) 
         together = together.replace(header, "")
     whole = visible(MARKUP.render(answer).text).replace("namevaluenote", "")
     assert together == whole
+
+
+def test_pages_can_be_laid_out_one_by_one() -> None:
+    """A long text that comes at once is laid out between two calls, not before the first."""
+    text = "word " * 5000
+    at_once, by_and_by = Pages(MARKUP, 500), Pages(MARKUP, 500)
+    for pages in (at_once, by_and_by):
+        pages.write(text)
+        pages.close()
+    whole = at_once.view()
+    most = 0
+    while not by_and_by.complete:
+        most += 1
+        assert len(by_and_by.view(most)) <= most + 1
+    assert most > 40
+    assert list(by_and_by.view()) == list(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from telegram import LinkPreviewOptions, ReplyParameters
@@ -11,7 +12,7 @@ from telegram.error import BadRequest, ChatMigrated, TelegramError
 from bot.platforms.telegram import errors
 from bot.platforms.telegram.markup import TelegramMarkup
 from bot.platforms.telegram.spans import Span, to_telegram
-from bot.reply.surface import Budget, Limits, RefusedError
+from bot.reply.surface import Budget, Limits, MessageGoneError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -46,7 +47,8 @@ class TelegramSurface:
     markup = _MARKUP
 
     def __init__(self, bot: Bot, turn: TurnKey) -> None:
-        self.chat = turn.chat
+        # Telegram counts calls by chat, all its topics together.
+        self.chat = replace(turn.chat, thread="")
         self._bot = bot
         self._chat_id = int(turn.chat.chat)
         # Ids of groups are negative, of private chats positive.
@@ -89,7 +91,7 @@ class TelegramSurface:
     async def delete(self, message: str) -> None:
         try:
             await self._call(self._bot.delete_message(self._chat_id, int(message)))
-        except RefusedError:
+        except (RefusedError, MessageGoneError):
             # Gone already, or too old to be deleted: there is nothing else to be done about it.
             return
 
