@@ -22,6 +22,7 @@ class Control:
     @contextmanager
     def running(self, chat: ChatKey) -> Iterator[asyncio.Event]:
         """Around the writing of an answer; the event is set when it shall stop."""
+        assert chat not in self._running
         stop = self._running[chat] = asyncio.Event()
         try:
             yield stop

@@ -70,14 +70,6 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """Something sent beside the text, not fetched yet."""
-
-    kind: str
-    """photo, document, voice, … as the platform calls it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Incoming:
     """A message that is addressed to the bot, as a platform received it."""
 
@@ -90,7 +82,8 @@ class Incoming:
     """More than one person may read the chat."""
     quoted: str = ""
     """The message this one replies to, where the model does not know it yet."""
-    attachments: tuple[Attachment, ...] = ()
+    attachment: str = ""
+    """What came beside the text and is not read yet: photo, document, voice, …"""
 
     @property
     def chat(self) -> ChatKey:

@@ -19,6 +19,8 @@ CUT_OFF = "[This answer was cut off here.]"
 def question(incoming: Incoming) -> str:
     """What the model is asked: in a group with who asks, below the message it refers to."""
     text = incoming.text.strip()
+    if incoming.attachment:
+        text = f"{text}\n\n[A {incoming.attachment} came with this, which you can't see.]"
     if incoming.group and text:
         text = f"{incoming.sender.name}: {text}"
     if incoming.quoted:

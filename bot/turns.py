@@ -29,8 +29,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+SAY = "say"
+"""The command of a turn that only says what stands for its question."""
 IN_ORDER = frozenset({CommandName.NEW, CommandName.RETRY})
 """Commands that wait for the answers before them; the others are carried out at once."""
+
+
+_SAID = {
+    CommandName.START.value: texts.START,
+    CommandName.NEW.value: texts.NEW_CONVERSATION,
+    CommandName.RETRY.value: texts.NOTHING_TO_RETRY,
+}
 
 
 class PlatformError(Exception):
@@ -101,23 +110,26 @@ class Turns:
 
         Taking the same message again changes nothing.
         """
-        key, command = incoming.key, ""
-        question = prompt.question(incoming)
+        key, command = incoming.key, incoming.command
+        if incoming.group and command and command.name is CommandName.UNKNOWN:
+            return  # It may be meant for another bot.
         if not self._access.allows(key.chat.platform, incoming.sender.id):
             notice = self._access.stranger_notice(key.chat, incoming.sender.id)
-            if notice is None:
-                return
-            command, question = "say", notice
-        elif incoming.command is not None:
-            if incoming.group and incoming.command.name is CommandName.UNKNOWN:
-                return  # It may be meant for another bot.
-            command, question = incoming.command.name.value, incoming.command.word
-        elif not incoming.text.strip():
-            command, question = "say", texts.TEXT_ONLY
+            if notice is not None:
+                await self._owe(incoming, notice, SAY)
+        elif command:
+            await self._owe(incoming, command.word, command.name.value)
+        elif incoming.text.strip():
+            await self._owe(incoming, prompt.question(incoming))
+        else:
+            await self._owe(incoming, texts.TEXT_ONLY, SAY)
+
+    async def _owe(self, incoming: Incoming, question: str, command: str = "") -> None:
+        key = incoming.key
         turn = await self._history.ask(key, question, sender=incoming.sender.id, command=command)
         in_order = not command or command in IN_ORDER
-        lane = str(key.chat) if in_order else f"{key.chat}:aside"
-        await self.queue.put(key, lane=lane, order=turn.seq)
+        # What is done at once waits for nothing, not even for another such command.
+        await self.queue.put(key, lane=str(key.chat if in_order else key), order=turn.seq)
 
     async def run(self, key: TurnKey) -> None:
         """Answer the turn, or go on where an earlier run of it was cut off."""
@@ -126,14 +138,17 @@ class Turns:
             return
         reply = await self._reply(turn)
         if turn.outcome is not None:
-            self._repeat(turn, reply)
+            # The model had said its last word when the earlier run was cut off.
+            reply.write(turn.answer or "")
+            reply.end(turn.notice or "")
+            delivered = await reply.deliver()
         elif turn.command and not (turn.command == CommandName.RETRY and turn.question):
-            self._say(turn, reply)
+            reply.end(self._carry_out(turn))
+            delivered = await reply.deliver()
         else:
-            await self._answer(turn, reply)
-            return
-        await reply.deliver()
-        await self._history.settle(turn)
+            delivered = await self._answer(turn, reply)
+        gone = delivered is Delivered.REMOVED
+        await self._history.settle(turn, Outcome.REMOVED if gone else None)
 
     async def _reply(self, turn: Turn) -> Reply:
         platform = self.platforms[turn.key.chat.platform]
@@ -145,34 +160,19 @@ class Turns:
             posted=await self._history.messages(turn),
         )
 
-    @staticmethod
-    def _repeat(turn: Turn, reply: Reply) -> None:
-        """The model had said its last word when the earlier run was cut off: show that."""
-        if turn.answer:
-            reply.write(turn.answer)
-        reply.end(turn.notice or "")
-
-    def _say(self, turn: Turn, reply: Reply) -> None:
-        """Carry out a command and say so."""
+    def _carry_out(self, turn: Turn) -> str:
+        """Do what a command asks for; return what to say."""
         match turn.command:
-            case CommandName.START:
-                said = texts.START
-            case CommandName.HELP:
-                said = texts.help_text()
-            case CommandName.NEW:
-                said = texts.NEW_CONVERSATION
-            case CommandName.RETRY:
-                said = texts.NOTHING_TO_RETRY
             case CommandName.STOP:
                 # Where there is something to stop, the answer itself says that it was stopped.
-                said = "" if self._control.stop(turn.key.chat) else texts.NOTHING_TO_STOP
+                return "" if self._control.stop(turn.key.chat) else texts.NOTHING_TO_STOP
             case CommandName.UNKNOWN:
-                said = texts.unknown_command(turn.question)
-            case _:
-                said = turn.question
-        reply.end(said)
+                return texts.unknown_command(turn.question)
+            case CommandName.HELP:
+                return texts.help_text()
+        return _SAID.get(turn.command, turn.question)
 
-    async def _answer(self, turn: Turn, reply: Reply) -> None:
+    async def _answer(self, turn: Turn, reply: Reply) -> Delivered:
         """Ask the model, and show what it says while it says it."""
         delivering = asyncio.create_task(reply.deliver())
         try:
@@ -190,8 +190,6 @@ class Turns:
         finally:
             # Cut off here only when the process ends, after the last call has returned.
             delivering.cancel()
-        gone = delivered is Delivered.REMOVED
-        await self._history.settle(turn, Outcome.REMOVED if gone else None)
         log.info(
             "turn ended",
             turn=str(turn.key),
@@ -201,6 +199,7 @@ class Turns:
             refusals=reply.counts.refusals,
             ambiguous=reply.counts.ambiguous,
         )
+        return delivered
 
     async def _ask(self, turn: Turn, reply: Reply, delivering: asyncio.Task[Delivered]) -> _Answer:
         """Read the model to its end, or until the reader will have no more of it."""
@@ -217,9 +216,10 @@ class Turns:
                 cut = reading.cancel()
         # A reading that was cut closes its connection before the turn goes on.
         await asyncio.wait({reading})
-        if cut:
-            answer.outcome = Outcome.STOPPED if stop.is_set() else Outcome.REMOVED
-            answer.notice = texts.STOPPED if stop.is_set() else ""
+        if cut and stop.is_set():
+            answer.outcome, answer.notice = Outcome.STOPPED, texts.STOPPED
+        elif cut:
+            answer.outcome = Outcome.PARTIAL  # Nobody reads on.
         elif error := reading.exception():
             _fail(answer, error, turn)
         return answer

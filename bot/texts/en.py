@@ -1,4 +1,4 @@
-"""What the bot itself says, in English. Plain text: platforms show it without formatting."""
+"""What the bot itself says, in English and in Markdown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def help_text() -> str:
 
 def unknown_command(word: str) -> str:
     """`word` is the command as it was typed, without its slash."""
-    return f"I don't know /{word}; /help lists what I know."
+    escaped = word.replace("_", "\\_")
+    return f"I don't know /{escaped}; /help lists what I know."
 
 
 def stranger(text: str, user_id: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from chat import numbered, numbers, reads, refusals, replies, words_in
@@ -139,6 +138,49 @@ async def test_a_group_is_answered_when_the_bot_is_meant_and_topics_are_apart(
     assert len(llm.requests) == 4
 
 
+async def test_an_update_that_cannot_be_read_stands_in_nobodys_way(
+    tg: TelegramSandbox, bot: BotProcess
+) -> None:
+    ada = tg.user("Ada")
+    await bot.start()
+    broken = {"message_id": 77, "text": "private words", "entities": [{"type": "bold"}]}
+    tg.updates.add("message", {"date": 1, "chat": {"id": ada.id, "type": "private"}, **broken})
+    await ada.say("hello")
+    await tg.wait(lambda m: "hello" in m.text)
+    assert "can't be read" in bot.log
+    assert "private words" not in bot.log
+
+
+async def test_stop_waits_for_no_other_command(
+    tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
+) -> None:
+    llm.script(Script(text=numbered(4000), rate=40))
+    ada = tg.user("Ada")
+    await bot.start()
+    await ada.say("go")
+    await tg.wait(lambda m: "w5" in m.text)
+    tg.penalize(ada, 5)
+    end = tg.world.clock() + 5
+    await ada.say("/help")
+    await ada.say("/stop")
+    await llm.until(lambda: llm.requests[0].client_closed_at is not None)
+    assert tg.world.clock() < end
+
+
+async def test_the_topics_of_a_group_share_its_budget(
+    tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
+) -> None:
+    llm.script(Script(text=numbered(200), rate=40))
+    ada = tg.user("Ada")
+    forum = tg.group("Forum", members=[ada], supergroup=True, forum=True)
+    await bot.start()
+    for name in "abcd":
+        topic = forum.open_topic(name)
+        await ada.say(f"@{tg.settings.bot_username} go", chat=forum, thread=topic)
+    await tg.until(lambda: reads(tg, forum.id).count("w199") == 4, within=40)
+    assert refusals(tg) == 0
+
+
 async def test_commands_are_announced_and_help_names_them(
     tg: TelegramSandbox, bot: BotProcess
 ) -> None:
@@ -184,7 +226,11 @@ async def test_a_stranger_is_told_once_and_the_model_is_not_asked(
     told = await tg.wait(lambda m: str(bob.id) in m.text, chat=bob)
     await ada.say("hello")
     await tg.wait(lambda m: "hello" in m.text, chat=ada)
-    await asyncio.sleep(0)
+    group = tg.group("Team", members=[bob], supergroup=True)
+    await bob.say("/weather", chat=group)  # Another bot's.
+    await bob.say("/help", chat=group)
+    await tg.wait(lambda m: str(bob.id) in m.text, chat=group)
+    assert len(replies(tg, group.id)) == 1
     assert replies(tg, bob) == [told]
     assert len(llm.requests) == 1
     assert "hello" in reads(tg, ada)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
-from telegram import Bot, BotCommand
+from telegram import Bot, BotCommand, Update
 from telegram.constants import UpdateType
-from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.error import Conflict, EndPointNotFound, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
 from bot.commands import COMMANDS
@@ -22,8 +23,6 @@ from bot.turns import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from telegram import Update
 
     from bot.messages import Incoming, TurnKey
     from bot.settings import TelegramSettings
@@ -86,30 +85,49 @@ class TelegramAdapter:
 
         An update is acknowledged by asking for the next one, so it is kept before that.
         """
-        offset: int | None = None
+        offset = 0
 
-        async def ask() -> tuple[Update, ...]:
-            return await self._bot.get_updates(
-                offset=offset, timeout=LONG_POLL, allowed_updates=[UpdateType.MESSAGE]
+        async def ask() -> list[dict[str, Any]]:
+            # As get_updates, but each is parsed by itself, so that one that can't be does not
+            # stand before all others for ever.
+            wanted = {
+                "offset": offset,
+                "timeout": LONG_POLL,
+                "allowed_updates": [UpdateType.MESSAGE],
+            }
+            return await self._bot.do_api_request(  # type: ignore[no-any-return]
+                "getUpdates", api_kwargs=wanted, read_timeout=LONG_POLL + READ_TIMEOUT
             )
 
         while True:
             for update in await self._insist(ask):
-                await self._keep(update)
-                offset = update.update_id + 1
+                incoming = self._read(update)
+                if incoming is not None:
+                    await self._keep(incoming)
+                offset = max(offset, update["update_id"] + 1)
 
-    async def _keep(self, update: Update) -> None:
-        """Pass on `update` until that succeeds: what is not kept is not acknowledged."""
-        incoming = update.message and read(update.message, self._bot.bot)
-        failures = 0
-        while incoming:
+    def _read(self, body: dict[str, Any]) -> Incoming | None:
+        try:
+            update = Update.de_json(body, self._bot)
+            return read(update.message, self._bot.bot) if update.message else None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next ones must not wait
+            log.error(  # noqa: TRY400 - a traceback could show what was written
+                "telegram: an update can't be read; passed over",
+                update=body["update_id"],
+                reason=type(error).__name__,
+            )
+            return None
+
+    async def _keep(self, incoming: Incoming) -> None:
+        """Pass on `incoming` until that succeeds: what is not kept is not acknowledged."""
+        for failures in count():
             try:
-                return await self._take(incoming)
+                await self._take(incoming)
             except Exception:
-                failures += 1
                 log.exception("telegram: a message can't be kept; trying again")
-                await asyncio.sleep(min(LONGEST_BACKOFF, 2.0 ** (failures - 1)))
-        return None
+                await asyncio.sleep(min(LONGEST_BACKOFF, 2.0**failures))
+            else:
+                return
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat `call` until the server answers it, more and more slowly."""
@@ -117,7 +135,7 @@ class TelegramAdapter:
         while True:
             try:
                 return await call()
-            except InvalidToken as error:
+            except (InvalidToken, EndPointNotFound) as error:
                 raise PlatformError(
                     f"telegram.token: {self._settings.api_url} does not know it "
                     f"({error.message}); copy it anew from @BotFather, or mend telegram.api_url"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from telegram.constants import ChatType, MessageEntityType
+from telegram.helpers import effective_message_type
 
 from bot.commands import parse
-from bot.messages import Attachment, ChatKey, Incoming, Sender, TurnKey
+from bot.messages import ChatKey, Incoming, Sender, TurnKey
 
 if TYPE_CHECKING:
-    from telegram import Message, User
+    from telegram import Message, MessageEntity, User
 
 
 def read(message: Message, bot: User) -> Incoming | None:
@@ -27,16 +28,14 @@ def read(message: Message, bot: User) -> Incoming | None:
     mentions = _mentions(message, bot)
     if group and command is None and not mentions and not _replies_to(message, bot):
         return None
-    for mention in mentions:
-        text = text.replace(mention, "", 1)
     return Incoming(
         key=TurnKey(_chat(message, bot), str(message.message_id)),
         sender=Sender(str(sender.id), sender.full_name),
-        text=text.strip(),
+        text=_without(text, mentions).strip(),
         command=command,
         group=group,
         quoted=_quoted(message, bot),
-        attachments=(Attachment("file"),) if has_attachment else (),
+        attachment=effective_message_type(message) or "" if has_attachment else "",
     )
 
 
@@ -46,18 +45,27 @@ def _chat(message: Message, bot: User) -> ChatKey:
     return ChatKey("telegram", str(bot.id), str(message.chat.id), thread)
 
 
-def _mentions(message: Message, bot: User) -> list[str]:
-    """The mentions of the bot, as they stand in the text."""
+def _mentions(message: Message, bot: User) -> list[MessageEntity]:
+    """Where the bot is mentioned in the text."""
     found = message.parse_entities([MessageEntityType.MENTION, MessageEntityType.TEXT_MENTION])
     found |= message.parse_caption_entities(
         [MessageEntityType.MENTION, MessageEntityType.TEXT_MENTION]
     )
     name = f"@{bot.username}".lower()
     return [
-        text
+        entity
         for entity, text in found.items()
         if text.lower() == name or (entity.user is not None and entity.user.id == bot.id)
     ]
+
+
+def _without(text: str, entities: list[MessageEntity]) -> str:
+    """`text` less the parts that `entities` cover; they count in UTF-16 units."""
+    units = text.encode("utf-16-le")
+    for entity in sorted(entities, key=lambda entity: entity.offset, reverse=True):
+        start, end = 2 * entity.offset, 2 * (entity.offset + entity.length)
+        units = units[:start] + units[end:]
+    return units.decode("utf-16-le", errors="replace")
 
 
 def _replies_to(message: Message, bot: User) -> bool:

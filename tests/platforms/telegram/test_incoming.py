@@ -147,8 +147,7 @@ def test_a_photo_is_heard_with_its_caption() -> None:
     assert bare is not None
     assert captioned is not None
     assert (bare.text, captioned.text) == ("", "what is this?")
-    assert bare.attachments
-    assert captioned.attachments
+    assert bare.attachment == captioned.attachment == "photo"
 
 
 @pytest.mark.parametrize(
