@@ -65,8 +65,10 @@ class Gate:
                 if again_at is not None:
                     self._alarm = self._loop.call_at(again_at, self._grant)
                 return
-            self.pace.spend(winner, now)
-            self._waiting.pop(winner).set_result(None)
+            granted = self._waiting.pop(winner)
+            if not granted.cancelled():
+                self.pace.spend(winner, now)
+                granted.set_result(None)
 
     def may_act(self, caller: Caller) -> bool:
         """Whether a chat action may be shown now; it is paid for."""

@@ -392,3 +392,18 @@ def test_every_run_ends_with_the_whole_text_shown_once_and_in_order(course: Cour
     assert all(len(surface.messages[m].versions) == 1 for m in orphans)
     unknown_creates = sum(fault.applied and fault.error is not None for fault in course.faults)
     assert len(orphans) <= unknown_creates + len(course.crashes)
+
+
+def test_a_reply_that_is_cut_off_while_it_waits_holds_up_nobody() -> None:
+    async def main() -> list[str]:
+        way, surface = gate(), FakeSurface()
+        cut = asyncio.create_task(way.admit(reply(FakeSurface(), way)))
+        await asyncio.sleep(0)
+        cut.cancel()
+        speaker = reply(surface, way)
+        speaker.write("hello")
+        speaker.end()
+        await speaker.deliver()
+        return surface.texts()
+
+    assert run(main()) == ["hello"]
