@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -176,16 +176,20 @@ class Turns:
         """Ask the model, and show what it says while it says it."""
         delivering = asyncio.create_task(reply.deliver())
         try:
-            answer = await self._ask(turn, reply, delivering)
-            if not delivering.done():
-                reply.end(answer.notice)
-            await self._history.end(
-                turn,
-                answer.text,
-                answer.outcome,
-                notice=answer.notice,
-                tokens=answer.usage.output_tokens,
-            )
+            with self._control.running(turn.key.chat) as stop:
+                answer = await self._ask(turn, reply, delivering, stop)
+                await self._history.end(
+                    turn,
+                    answer.text,
+                    answer.outcome,
+                    notice=answer.notice,
+                    tokens=answer.usage.output_tokens,
+                )
+                if not stop.is_set():
+                    await _first({delivering}, stop)
+            if stop.is_set() and not delivering.done():
+                # The pages that are still to come are not wanted either.
+                reply.cut(texts.STOPPED)
             delivered = await delivering
         finally:
             # Cut off here only when the process ends, after the last call has returned.
@@ -201,19 +205,20 @@ class Turns:
         )
         return delivered
 
-    async def _ask(self, turn: Turn, reply: Reply, delivering: asyncio.Task[Delivered]) -> _Answer:
+    async def _ask(
+        self,
+        turn: Turn,
+        reply: Reply,
+        delivering: asyncio.Task[Delivered],
+        stop: asyncio.Event,
+    ) -> _Answer:
         """Read the model to its end, or until the reader will have no more of it."""
         answer = _Answer()
-        with self._control.running(turn.key.chat) as stop:
-            reading = asyncio.create_task(self._read(turn, reply, answer))
-            stopping = asyncio.create_task(stop.wait())
-            try:
-                await asyncio.wait(
-                    {reading, stopping, delivering}, return_when=asyncio.FIRST_COMPLETED
-                )
-            finally:
-                stopping.cancel()
-                cut = reading.cancel()
+        reading = asyncio.create_task(self._read(turn, reply, answer))
+        try:
+            await _first({reading, delivering}, stop)
+        finally:
+            cut = reading.cancel()
         # A reading that was cut closes its connection before the turn goes on.
         await asyncio.wait({reading})
         if cut and stop.is_set():
@@ -222,6 +227,8 @@ class Turns:
             answer.outcome = Outcome.PARTIAL  # Nobody reads on.
         elif error := reading.exception():
             _fail(answer, error, turn)
+        if not stop.is_set() and not delivering.done():
+            reply.end(answer.notice)
         return answer
 
     async def _read(self, turn: Turn, reply: Reply, answer: _Answer) -> None:
@@ -250,6 +257,15 @@ class Turns:
 
         budget = self._chat.history_tokens - count(system) - count(turn.question)
         return prompt.messages(system, await self._history.window(turn, budget, cost), turn)
+
+
+async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:
+    """Wait for the first of `tasks` to end, or for `stop`."""
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
 
 
 def _fail(answer: _Answer, error: BaseException, turn: Turn) -> None:

@@ -34,9 +34,10 @@ log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds to wait after the first failed call in a row, doubled up to the longest."""
-UNKNOWN_CREATES = 4
-"""Attempts at a page's create of which no answer came. Each may leave an orphan; after so many
-in a row the platform is taken to swallow our messages and the reply is given up."""
+UNKNOWN_CREATES = 8
+"""Attempts at a page's create of which no answer came, about a minute in all. Each may leave an
+orphan; after so many in a row the platform is taken to swallow our messages and the reply is given
+up."""
 TYPING_EVERY = 4.5
 """Seconds; Telegram shows an action for 5 s, Discord for 10 s."""
 
@@ -106,6 +107,9 @@ class Reply:
         """Failed calls in a row; a refusal for rate is no failure."""
         self._unknown_creates = 0
         """Creates in a row of which no answer came."""
+        self._unsure: Show | None = None
+        """The create of unknown fate: sent again with the same text, whatever has been written
+        since, so that an orphan holds a page's first text and no more."""
 
     # What the pace wants to know (bot.reply.pace.Waiting).
 
@@ -145,6 +149,12 @@ class Reply:
         self._news.set()
         self._gate.changed()
 
+    def cut(self, notice: str) -> None:
+        """The reader wants no more: pages that are not begun are left out, also after `end`."""
+        self._plan.cut(notice)
+        self._news.set()
+        self._gate.changed()
+
     # The sender.
 
     async def deliver(self) -> Delivered:
@@ -172,6 +182,8 @@ class Reply:
         if not isinstance(step, Show | Remove):
             self._gate.pace.refund(self, self._loop.time())
             return
+        if self._unsure and isinstance(step, Show) and step.message is None:
+            step = self._unsure
         self.counts.calls += 1
         try:
             with self._gate.calling():
@@ -181,6 +193,7 @@ class Reply:
         else:
             self._text_shown.set()
             self._failures = self._unknown_creates = 0
+            self._unsure = None
             self._since = self._loop.time()
             self._gate.pace.succeeded(self, self._since)
 
@@ -209,10 +222,12 @@ class Reply:
             case RefusedError():
                 if not self._plan.drop_formatting():
                     raise error
+                self._unsure = None
                 log.warning("formatting refused, sending plain", reason=str(error))
             case UnknownFateError() if isinstance(step, Show) and step.message is None:
                 self.counts.ambiguous += 1
                 self._unknown_creates += 1
+                self._unsure = step
                 if self._unknown_creates >= UNKNOWN_CREATES:
                     raise error
                 await self._back_off(error)
@@ -237,9 +252,8 @@ class Reply:
             if waiting and self._gate.may_act(self):
                 try:
                     await self._surface.typing()
-                except SlowDownError as error:
-                    self._gate.pace.refused(self, error.retry_after, self._loop.time())
                 except SurfaceError:
+                    # Refused for its rate, too: actions have a budget of their own.
                     return
             with suppress(TimeoutError):
                 async with asyncio.timeout(TYPING_EVERY):

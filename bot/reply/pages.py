@@ -84,6 +84,15 @@ class Pages:
             self._text = f"{interrupted(self._text)}\n\n{notice}".lstrip("\n")
         self._changed = True
 
+    def cut(self, pages: int, notice: str) -> None:
+        """End with `notice`, leaving out what would go beyond the first `pages` (at least one)."""
+        begun = max(pages, 1)
+        if len(self._pages) >= begun:
+            del self._pages[begun:]
+            self._written.clear()
+            self._text, self._taken_up, self._fitting = "", 0, 0
+        self.close(notice)
+
     def view(self, most: int | None = None) -> Sequence[Page]:
         """The pages so far, in order: closed ones, and an open one if it shows anything.
 

@@ -102,6 +102,12 @@ class Plan:
         self._ended = True
         self._pages.close(notice)
 
+    def cut(self, notice: str) -> None:
+        """The reader wants no more: end with `notice` after the pages that are begun."""
+        self._ended = True
+        self._pages.cut(len(self._posted), notice)
+        self._settled = min(self._settled, len(self._posted))
+
     def drop_formatting(self) -> bool:
         """Show everything plain from here on; False where it is plain already."""
         was, self._plain = self._plain, True

@@ -151,6 +151,24 @@ async def test_an_update_that_cannot_be_read_stands_in_nobodys_way(
     assert "private words" not in bot.log
 
 
+async def test_stop_ends_the_pages_that_are_still_to_come(
+    tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
+) -> None:
+    llm.script(Script(text=numbered(40_000)))
+    ada = tg.user("Ada")
+    await bot.start()
+    await ada.say("go")
+    await tg.until(lambda: len(replies(tg, ada)) >= 5, within=20)
+    await ada.say("/stop")
+    await tg.wait(lambda m: "Stopped" in m.text, within=20)
+    shown = numbers(reads(tg, ada))
+    assert shown == list(range(len(shown)))
+    assert len(replies(tg, ada)) < 12
+    await ada.say("/new")
+    await tg.wait(lambda m: "new conversation" in m.text, within=20)
+    assert len(replies(tg, ada)) < 13
+
+
 async def test_stop_waits_for_no_other_command(
     tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
 ) -> None:
