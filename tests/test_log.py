@@ -50,7 +50,7 @@ def test_the_level_holds_for_our_own_events() -> None:
     assert "loud" in lines[0]
 
 
-@pytest.mark.parametrize("name", ["httpx", "telegram.ext", "aiohttp.access", "dbos", "root"])
+@pytest.mark.parametrize("name", ["httpx", "aiohttp.access", "dbos", "root"])
 def test_libraries_are_heard_from_warning_on(name: str) -> None:
     lines = logged(
         "log_with(level='debug')\n"
@@ -59,6 +59,11 @@ def test_libraries_are_heard_from_warning_on(name: str) -> None:
     )
     assert len(lines) == 1
     assert "trouble" in lines[0]
+
+
+def test_the_telegram_library_is_not_heard_from() -> None:
+    """What it logs it raises, too, and it logs bodies."""
+    assert logged("log_with(); logging.getLogger('telegram.request').error('a body')") == []
 
 
 def test_the_queue_does_not_print_past_the_log() -> None:

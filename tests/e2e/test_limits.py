@@ -81,6 +81,32 @@ async def test_a_send_whose_answer_was_lost_leaves_one_orphan_and_one_whole_answ
     assert "ambiguous=1" in bot.log
 
 
+async def test_sends_whose_answers_are_lost_again_and_again_still_end_whole(
+    tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
+) -> None:
+    llm.script(Script(text=numbered(100), rate=60))
+    ada = tg.user("Ada")
+    tg.fault("drop_after_accept", method="sendMessage", chat=ada, count=4)
+    await bot.start()
+    await ada.say("go")
+    whole = await tg.wait(lambda m: "w99" in m.text, within=30)
+    *orphans, last = replies(tg, ada)
+    assert last is whole
+    assert len({orphan.text for orphan in orphans}) == 1, "an orphan holds the first text"
+    assert len(orphans) == 4
+
+
+async def test_a_limit_on_chat_actions_holds_up_no_text(
+    tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
+) -> None:
+    llm.script(Script(text="here", first_token=0.3))
+    ada = tg.user("Ada")
+    tg.fault("flood", method="sendChatAction", chat=ada, seconds=30, penalty=False)
+    await bot.start()
+    await ada.say("go")
+    await tg.wait(lambda m: m.text == "here", within=5)
+
+
 async def test_edits_that_fail_in_any_way_are_made_good(
     tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
 ) -> None:
@@ -95,6 +121,8 @@ async def test_edits_that_fail_in_any_way_are_made_good(
     await ada.say("go")
     await tg.until(lambda: words_in(tg, ada, 120), within=30)
     assert len(replies(tg, ada)) == 1
+    assert "Traceback" not in bot.log
+    assert "<html>" not in bot.log
 
 
 async def test_refused_entities_go_out_plain(

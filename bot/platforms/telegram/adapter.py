@@ -64,7 +64,7 @@ class TelegramAdapter:
 
     async def log_in(self) -> None:
         """Find out who we are, however long the server can't be reached; raises PlatformError."""
-        await self._insist(self._bot.initialize)
+        await self._insist(self._bot.initialize, token_may_be_wrong=True)
         await self._announce_commands()
         log.info("telegram ready", bot=f"@{self._bot.username}", api_url=self._settings.api_url)
 
@@ -78,10 +78,10 @@ class TelegramAdapter:
         try:
             await self._bot.set_my_commands(menu)
         except TelegramError as error:
-            log.warning("telegram: the command menu was not set", reason=error.message)
+            log.warning("telegram: the command menu was not set", reason=errors.reason(error))
 
     async def poll(self) -> None:
-        """Take updates until cancelled; raises PlatformError.
+        """Take updates until cancelled.
 
         An update is acknowledged by asking for the next one, so it is kept before that.
         """
@@ -95,9 +95,13 @@ class TelegramAdapter:
                 "timeout": LONG_POLL,
                 "allowed_updates": [UpdateType.MESSAGE],
             }
-            return await self._bot.do_api_request(  # type: ignore[no-any-return]
-                "getUpdates", api_kwargs=wanted, read_timeout=LONG_POLL + READ_TIMEOUT
-            )
+            try:
+                answer = await self._bot.do_api_request(
+                    "getUpdates", api_kwargs=wanted, read_timeout=LONG_POLL + READ_TIMEOUT
+                )
+                return sorted(answer, key=lambda update: update["update_id"])
+            except (AttributeError, KeyError, TypeError):
+                raise TelegramError("The answer is no list of updates") from None
 
         while True:
             for update in await self._insist(ask):
@@ -129,21 +133,29 @@ class TelegramAdapter:
             else:
                 return
 
-    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat `call` until the server answers it, more and more slowly."""
+    async def _insist(
+        self, call: Callable[[], Awaitable[T]], *, token_may_be_wrong: bool = False
+    ) -> T:
+        """Repeat `call` until the server answers it, more and more slowly.
+
+        A token that was good once is not given up for one strange answer.
+        """
         failures = 0
         while True:
             try:
                 return await call()
-            except (InvalidToken, EndPointNotFound) as error:
-                raise PlatformError(
-                    f"telegram.token: {self._settings.api_url} does not know it "
-                    f"({error.message}); copy it anew from @BotFather, or mend telegram.api_url"
-                ) from None
             except TelegramError as error:
+                if token_may_be_wrong and isinstance(error, InvalidToken):
+                    raise PlatformError(f"{self._wrong_token()} ({error.message})") from None
                 failures += 1
                 wait = await self._explain(error, failures)
             await asyncio.sleep(wait)
+
+    def _wrong_token(self) -> str:
+        return (
+            f"telegram.token: {self._settings.api_url} does not know it; "
+            "copy it anew from @BotFather, or mend telegram.api_url"
+        )
 
     async def _explain(self, error: TelegramError, failures: int) -> float:
         """Say in one line what is wrong; return the seconds to wait."""
@@ -159,6 +171,8 @@ class TelegramAdapter:
                     "Stop it, or use another token",
                     again_in=wait,
                 )
+            case InvalidToken() | EndPointNotFound():
+                log.warning(self._wrong_token(), again_in=wait)
             case RetryAfter():
                 wait = max(wait, errors.seconds(error))
                 log.warning("telegram: told to wait", again_in=wait)
@@ -166,7 +180,7 @@ class TelegramAdapter:
                 log.warning(
                     "telegram: the server can't be reached",
                     api_url=self._settings.api_url,
-                    reason=error.message,
+                    reason=errors.reason(error),
                     again_in=wait,
                 )
         return wait

@@ -71,9 +71,14 @@ def seconds(error: RetryAfter) -> float:
     return float(after) if isinstance(after, int) else after.total_seconds()
 
 
+def reason(error: TelegramError) -> str:
+    """What went wrong, in a few words; the library quotes whole bodies behind them."""
+    return error.message.partition(". Parsing the server response")[0][:200]
+
+
 def translate(error: TelegramError) -> SurfaceError:
     """What `error`, raised by a send, edit, delete or chat action, means for the reply."""
-    said = f"Telegram: {error.message}"
+    said = f"Telegram: {reason(error)}"
     if isinstance(error, RetryAfter):
         return SlowDownError(said, seconds(error))
     return _meaning(error)(said)

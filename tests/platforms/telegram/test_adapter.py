@@ -1,0 +1,82 @@
+"""Taking updates from a server that answers strangely."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from bot.platforms.telegram.adapter import TelegramAdapter
+from bot.settings import TelegramSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.messages import Incoming
+
+ME = {"id": 7, "is_bot": True, "first_name": "P", "username": "p_bot"}
+UPDATE = {
+    "update_id": 5,
+    "message": {
+        "message_id": 1,
+        "date": 1,
+        "chat": {"id": 9, "type": "private"},
+        "from": {"id": 9, "is_bot": False, "first_name": "Ada"},
+        "text": "hello",
+    },
+}
+
+
+class Server:
+    """Answers getUpdates with `bodies`, one after another, and then with an update."""
+
+    def __init__(self) -> None:
+        self.bodies: list[object] = []
+        self.offsets: list[int] = []
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.match_info["method"] != "getUpdates":
+            return web.json_response({"ok": True, "result": ME})
+        self.offsets.append(int((await request.post()).get("offset", 0)))
+        body = self.bodies.pop(0) if self.bodies else {"ok": True, "result": [UPDATE]}
+        return web.json_response(body)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    made = Server()
+    app = web.Application()
+    app.router.add_post("/bot7:x/{method}", made.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    made.url = f"http://{host}:{port}"
+    yield made
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "strange", [{"ok": True}, {"ok": True, "result": None}, [], {"ok": True, "result": [{}]}]
+)
+async def test_a_strange_answer_is_asked_for_again(server: Server, strange: object) -> None:
+    server.bodies = [strange]
+    kept: asyncio.Queue[Incoming] = asyncio.Queue()
+    adapter = TelegramAdapter(
+        TelegramSettings(token=SecretStr("7:x"), api_url=server.url), kept.put
+    )
+    await adapter.log_in()
+    polling = asyncio.create_task(adapter.poll())
+    async with asyncio.timeout(20):
+        incoming = await kept.get()
+        await kept.get()
+    polling.cancel()
+    await adapter.close()
+    assert incoming.text == "hello"
+    assert server.offsets[:2] == [0, 0]
+    assert 6 in server.offsets
