@@ -42,7 +42,7 @@ class SettingError(Exception):
 
 
 class App:
-    """The running bot, on one event loop. Use as an async context manager."""
+    """The bot, on one event loop: made on the running loop, then `serve`, then always `close`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

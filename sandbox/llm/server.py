@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ from sandbox.llm.playbook import Condition, Playbook
 from sandbox.llm.script import Script, echo
 from sandbox.llm.wire import dump
 from sandbox.llm.yqcloud import YqcloudApi
+from sandbox.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,11 +152,8 @@ class LlmSandbox:
 
 def loopback(host: str) -> str:
     """`host`, if nobody outside this machine can reach it. Raises ValueError."""
-    try:
-        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-            return host
-    except ValueError:
-        pass
+    if is_loopback(host):
+        return host
     raise ValueError(f"the sandbox listens on loopback only, not on {host}: use 127.0.0.1")
 
 

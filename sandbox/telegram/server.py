@@ -9,11 +9,11 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from functools import partial
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiohttp import web
 
+from sandbox.loopback import is_loopback
 from sandbox.telegram.api import BotApi
 from sandbox.telegram.control import Control
 from sandbox.telegram.faults import Fault, FaultKind, Faults
@@ -49,7 +49,7 @@ class TelegramSandbox:
         self, settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         """Raises ValueError where `host` is no loopback address."""
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise ValueError(f"{host} is no loopback address: use 127.0.0.1")
         self.settings = settings or Settings()
         bot = User(
@@ -243,13 +243,6 @@ class TelegramSandbox:
         self._rung = asyncio.Event()
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _id(chat: int | HasId) -> int:
     return chat if isinstance(chat, int) else chat.id
 
@@ -266,7 +259,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _host(text: str) -> str:
-    if not _is_loopback(text):
+    if not is_loopback(text):
         raise ArgumentTypeError(f"{text} is no loopback address: use 127.0.0.1")
     return text
 
