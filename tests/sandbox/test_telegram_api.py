@@ -1,6 +1,6 @@
 """The Bot API's methods, driven by the real python-telegram-bot."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -10,32 +10,12 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup, MessageEntity, 
 from telegram.error import BadRequest, ChatMigrated, Forbidden
 
 from sandbox.telegram.server import TelegramSandbox
-from sandbox.telegram.settings import FLOOD_PRESETS, Settings
 from sandbox.telegram.users import ScriptedUser
 
 NOT_MODIFIED = (
     "Message is not modified: specified new message content and reply markup are exactly the same "
     "as a current content and reply markup of the message"
 )
-
-
-@pytest.fixture
-async def tg() -> AsyncIterator[TelegramSandbox]:
-    async with TelegramSandbox(Settings(flood=FLOOD_PRESETS["off"])) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def bot(tg: TelegramSandbox) -> AsyncIterator[telegram.Bot]:
-    async with telegram.Bot(tg.token, base_url=f"{tg.api_url}/bot") as bot:
-        yield bot
-
-
-@pytest.fixture
-async def ada(tg: TelegramSandbox) -> ScriptedUser:
-    ada = tg.user("Ada")
-    await ada.say("hi")
-    return ada
 
 
 @contextmanager

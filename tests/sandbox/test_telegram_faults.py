@@ -1,7 +1,6 @@
 """Faults on demand, latency, and the waits that tests use."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -11,27 +10,8 @@ from telegram.error import BadRequest, NetworkError, RetryAfter, TimedOut
 
 from sandbox.telegram.faults import Fault, FaultKind, Faults
 from sandbox.telegram.server import TelegramSandbox
-from sandbox.telegram.settings import FLOOD_PRESETS, Settings
+from sandbox.telegram.settings import Settings
 from sandbox.telegram.users import ScriptedUser
-
-
-@pytest.fixture
-async def tg() -> AsyncIterator[TelegramSandbox]:
-    async with TelegramSandbox(Settings(flood=FLOOD_PRESETS["off"])) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def bot(tg: TelegramSandbox) -> AsyncIterator[telegram.Bot]:
-    async with telegram.Bot(tg.token, base_url=f"{tg.api_url}/bot") as bot:
-        yield bot
-
-
-@pytest.fixture
-async def ada(tg: TelegramSandbox) -> ScriptedUser:
-    ada = tg.user("Ada")
-    await ada.say("hi")
-    return ada
 
 
 def shown(tg: TelegramSandbox, ada: ScriptedUser) -> list[str]:

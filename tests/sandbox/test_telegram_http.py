@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from functools import partial
 
 import aiohttp
@@ -14,25 +13,6 @@ from sandbox.telegram.flood import CallKind
 from sandbox.telegram.server import TelegramSandbox
 from sandbox.telegram.settings import FLOOD_PRESETS, Bucket, FloodSettings, Settings
 from sandbox.telegram.users import ScriptedUser
-
-
-@pytest.fixture
-async def tg() -> AsyncIterator[TelegramSandbox]:
-    async with TelegramSandbox(Settings(flood=FLOOD_PRESETS["off"])) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def bot(tg: TelegramSandbox) -> AsyncIterator[telegram.Bot]:
-    async with telegram.Bot(tg.token, base_url=f"{tg.api_url}/bot") as bot:
-        yield bot
-
-
-@pytest.fixture
-async def ada(tg: TelegramSandbox) -> ScriptedUser:
-    ada = tg.user("Ada")
-    await ada.say("hi")
-    return ada
 
 
 async def post(tg: TelegramSandbox, method: str, **body: object) -> tuple[int, dict[str, object]]:
