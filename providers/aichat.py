@@ -18,6 +18,7 @@ from providers.base import (
 )
 from providers.errors import error_from_payload, read_error
 from providers.http import BROWSER_USER_AGENT, HttpClient, Request, endpoint, own_server
+from providers.images import without_images
 from providers.surrogates import dump_json, parse_json, repair
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class AiChat(Provider):
         self._http = HttpClient(settings, user_agent=BROWSER_USER_AGENT)
 
     def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Event, None]:
-        lines = [f"{message.role}: {message.text}" for message in messages]
+        lines = [f"{message.role}: {message.text}" for message in without_images(messages)]
         temperature = self.settings.temperature
         body = {
             "message": "\n".join((*lines, "assistant:")),

@@ -15,11 +15,12 @@ from providers.base import (
     TextDelta,
     TruncatedError,
 )
+from providers.images import has_images, refuses_images, without_images
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
-    from providers.base import Event
+    from providers.base import Event, Message
     from providers.http import Body, HttpClient, Request
 
 _SETTLE_SECONDS = 5.0
@@ -46,6 +47,44 @@ class Decoder(Protocol):
     def drain(self) -> Iterable[Event]:
         """Yield text that was held back; called before an error is raised, so none is lost."""
         ...
+
+
+def answer_to(
+    messages: Sequence[Message],
+    http: HttpClient,
+    request_for: Callable[[Sequence[Message]], Request],
+    decoder: Callable[[], Decoder],
+) -> AsyncGenerator[Event, None]:
+    """Yield the answer to `messages`, as `answer` does.
+
+    Where the server refuses their images, it is asked once more, with notes in their place.
+    """
+    if has_images(messages):
+        return _answer_to_images(messages, http, request_for, decoder)
+    return answer(http, request_for(messages), decoder())
+
+
+async def _answer_to_images(
+    messages: Sequence[Message],
+    http: HttpClient,
+    request_for: Callable[[Sequence[Message]], Request],
+    decoder: Callable[[], Decoder],
+) -> AsyncGenerator[Event, None]:
+    started = False
+    try:
+        async with aclosing(answer(http, request_for(messages), decoder())) as events:
+            async for event in events:
+                started = True
+                yield event
+    except ProviderError as error:
+        if started or not refuses_images(error):
+            raise
+    else:
+        return
+    request = request_for(without_images(messages))
+    async with aclosing(answer(http, request, decoder())) as events:
+        async for event in events:
+            yield event
 
 
 async def answer(

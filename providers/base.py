@@ -3,6 +3,7 @@
 ProviderError                the request failed; `str(error)` is one plain line without secrets
 ├── AuthenticationError      401, 403: the key is missing, wrong or not allowed
 ├── RateLimitedError         429: `retry_after` seconds, or None where the server named none
+│   └── QuotaExceededError   402, or a 429 for money: waiting does not help
 ├── OverloadedError          500, 502, 503, 529: the server can't answer just now
 ├── ContextTooLongError      the messages are longer than the model takes
 ├── ContentFilteredError     the server refused the question or cut the answer for its content
@@ -39,7 +40,7 @@ class AuthenticationError(ProviderError):
 
 
 class RateLimitedError(ProviderError):
-    """Too many requests, or a spent quota."""
+    """Too many requests."""
 
     retryable = True
 
@@ -47,6 +48,12 @@ class RateLimitedError(ProviderError):
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds to wait as the server said; None where it said nothing."""
+
+
+class QuotaExceededError(RateLimitedError):
+    """The account's credit or spending limit is used up; another key may still have some."""
+
+    retryable = False
 
 
 class OverloadedError(ProviderError):
@@ -188,6 +195,11 @@ class Capabilities:
     """False: the public site is gone, only a compatible server of one's own can be used."""
     options: tuple[Option, ...] = ()
     takes_images: bool = False
+    """False: the provider puts `providers.images.IMAGE_NOTE` in the place of an image."""
+    needs_model: bool = False
+    """No server of this kind has a default model: the request names one."""
+    optional_key: bool = False
+    """Needs no key, and sends one where it is set: for a server behind a proxy that asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

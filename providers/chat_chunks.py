@@ -14,155 +14,87 @@ from providers.base import (
     Finish,
     FinishReason,
     OverloadedError,
-    ReasoningDelta,
     Usage,
 )
-from providers.errors import error_from_payload, is_error, plain_text
-from providers.sse import SseDecoder
-from providers.surrogates import SurrogateJoiner, parse_json
-from providers.think import ThinkSplitter
+from providers.json_events import JsonEventDecoder
+from providers.payload import count, inner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
     from providers.base import Event
-    from providers.sse import SseEvent
+    from providers.payload import Payload
 
-_BLANK = b"\xef\xbb\xbf \t\r\n"
 _LENGTH_REASONS = {"length", "max_tokens", "model_length"}
 _FAILURE_REASONS = {"error", "abort"}
 
 
-class ChatDecoder:
-    """Decodes chat completion chunks, or one whole completion; a `providers.answer.Decoder`.
+class ChatDecoder(JsonEventDecoder):
+    """Decodes chat completion chunks, or one whole completion.
 
     With `keep_filtered`, an answer that a content filter ended after some text counts as
     finished.
     """
 
     def __init__(self, *, keep_filtered: bool = False) -> None:
-        self.complete = False
+        super().__init__()
         self._keep_filtered = keep_filtered
-        self._opening = b""
-        """Blank bytes before the body shows whether it is SSE or a whole document."""
-        self._document: list[bytes] | None = None
-        self._sse: SseDecoder | None = None
-        self._text = SurrogateJoiner()
-        self._reasoning = SurrogateJoiner()
-        self._think = ThinkSplitter()
-        self._spoken = False
         self._usage: Usage | None = None
         self._reason = ""
 
-    def decode(self, chunk: bytes) -> Iterator[Event]:
-        if self._sse is None and self._document is None:
-            chunk = self._opening = self._opening + chunk
-            self._choose_format()
-        if self._document is not None:
-            self._document.append(chunk)
-        elif self._sse is not None:
-            yield from self._events(self._sse.decode(chunk))
+    def _read(self, payload: Payload) -> Sequence[Event]:
+        return self._choice(payload, "delta")
 
-    def flush(self) -> Iterator[Event]:
-        if self._document is not None:
-            yield from self._whole(b"".join(self._document))
-        if self._sse is not None:
-            yield from self._events(self._sse.flush())
-        if self.complete:
-            yield from self._end()
+    def _read_whole(self, payload: Payload) -> Sequence[Event]:
+        return self._choice(payload, "message")
 
-    def drain(self) -> Iterator[Event]:
-        if thought := self._reasoning.flush():
-            yield ReasoningDelta(thought)
-        yield from self._think.feed(self._text.flush())
-        yield from self._think.flush()
-
-    def _choose_format(self) -> None:
-        first = self._opening.lstrip(_BLANK)[:1]
-        if first in {b"{", b"[", b"<"}:
-            self._document = []
-        elif first:
-            self._sse = SseDecoder()
-
-    def _events(self, events: list[SseEvent]) -> Iterator[Event]:
-        for data, kind in events:
-            if data.startswith(b"[DONE]"):
-                if not self._reason and not self._spoken:
-                    raise BadResponseError("the answer holds no text")
-                yield from self._end()
-                return
-            payload = _parse(data)
-            if kind == "error" or is_error(payload):
-                raise error_from_payload(payload)
-            yield from self._chunk(payload, "delta")
-
-    def _whole(self, document: bytes) -> Iterator[Event]:
-        """Read a body that is not SSE: an answer that was not streamed, an error, a web page."""
-        document = document.strip(_BLANK)
-        if document.startswith(b"<"):
-            page = plain_text(document.decode("utf-8", "replace"))
-            raise BadResponseError(f"the server answered with a web page (check base_url): {page}")
-        payload = _parse(document)
-        if is_error(payload):
-            raise error_from_payload(payload)
-        yield from self._chunk(payload, "message")
-        self.complete = True
-
-    def _chunk(self, payload: Mapping[object, object], key: str) -> Iterator[Event]:
-        self._read_usage(payload)
-        choices = payload.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict):
-            return
-        delta = choice.get(key)
-        if isinstance(delta, dict):
-            yield from self._delta(delta)
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str) and reason:
-            self._reason = reason
-            self.complete = True
-
-    def _delta(self, delta: Mapping[object, object]) -> Iterator[Event]:
-        thought = delta.get("reasoning_content") or delta.get("reasoning")
-        content = delta.get("content")
-        if isinstance(content, list):
-            thought, content = _join_parts(content)
-        if isinstance(thought, str) and (thought := self._reasoning.feed(thought)):
-            yield ReasoningDelta(thought)
-        if isinstance(content, str) and (text := self._text.feed(content)):
-            self._spoken = True
-            yield from self._think.feed(text)
-
-    def _read_usage(self, payload: Mapping[object, object]) -> None:
-        groq = payload.get("x_groq")
-        for usage in (payload.get("usage"), groq.get("usage") if isinstance(groq, dict) else None):
-            if isinstance(usage, dict):
-                self._usage = Usage(
-                    _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-                )
+    def _done(self) -> Iterator[Event]:
+        if not self._reason and not self._speech.spoken:
+            raise BadResponseError("the answer holds no text")
+        return self._end()
 
     def _end(self) -> Iterator[Event]:
         yield from self.drain()
         if self._usage:
             yield self._usage
-        if self._reason == "content_filter" and not (self._keep_filtered and self._spoken):
+        if self._reason == "content_filter" and not (self._keep_filtered and self._speech.spoken):
             raise ContentFilteredError("the server cut the answer for its content")
         if self._reason in _FAILURE_REASONS:
             raise OverloadedError(f"the server gave the answer up: {self._reason}")
         length = self._reason in _LENGTH_REASONS
         yield Finish(FinishReason.LENGTH if length else FinishReason.STOP)
 
+    def _choice(self, payload: Payload, key: str) -> Sequence[Event]:
+        if "usage" in payload or "x_groq" in payload:
+            self._read_usage(payload)
+        choices = payload.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict):
+            return ()
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            self._reason = reason
+            self.complete = True
+        delta = choice.get(key)
+        return self._delta(delta) if isinstance(delta, dict) else ()
 
-def _parse(data: bytes) -> dict[object, object]:
-    try:
-        payload = parse_json(data)
-    except ValueError:
-        raise BadResponseError("the server sent malformed JSON") from None
-    if isinstance(payload, list) and payload:
-        payload = payload[0]
-    if not isinstance(payload, dict):
-        raise BadResponseError("the server sent JSON that is no chat completion")
-    return payload
+    def _delta(self, delta: Payload) -> Sequence[Event]:
+        content = delta.get("content")
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        if isinstance(content, list):
+            thought, content = _join_parts(content)
+        return (
+            *self._speech.think(thought),
+            *self._speech.say(content),
+            *self._speech.say(delta.get("refusal")),
+        )
+
+    def _read_usage(self, payload: Payload) -> None:
+        for usage in (inner(payload, "usage"), inner(payload, "x_groq", "usage")):
+            if usage:
+                self._usage = Usage(
+                    count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+                )
 
 
 def _join_parts(parts: list[object]) -> tuple[str, str]:
@@ -171,13 +103,9 @@ def _join_parts(parts: list[object]) -> tuple[str, str]:
     for part in parts:
         if not isinstance(part, dict):
             continue
-        inner = part.get("thinking")
-        if isinstance(inner, list):
-            thought += _join_parts(inner)[1]
+        within = part.get("thinking")
+        if isinstance(within, list):
+            thought += _join_parts(within)[1]
         if isinstance(part.get("text"), str):
             text += str(part["text"])
     return thought, text
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

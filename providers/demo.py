@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from providers.base import Capabilities, Finish, FinishReason, Provider, TextDelta
 from providers.demo_script import reply
+from providers.images import without_images
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -37,7 +38,7 @@ class Demo(Provider):
         self._pause = 1 / rate if rate else 0.0
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Event, None]:
-        for word in words(reply(messages)):
+        for word in words(reply(without_images(messages))):
             if self._pause:
                 await asyncio.sleep(self._pause)
             yield TextDelta(word)

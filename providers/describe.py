@@ -49,7 +49,7 @@ def _row(kind: str) -> Row:
         models=", ".join(has.models) or "any",
         stream=_yes_no(has.supports_stream),
         images=_yes_no(has.takes_images),
-        auth=_yes_no(has.needs_auth),
+        auth="optional" if has.optional_key else _yes_no(has.needs_auth),
         working=_yes_no(has.working),
         settings=", ".join((*(option.name for option in has.options), *common)),
     )

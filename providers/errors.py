@@ -23,6 +23,7 @@ from providers.base import (
     OverloadedError,
     ProviderError,
     ProviderTimeoutError,
+    QuotaExceededError,
     RateLimitedError,
 )
 from providers.redact import one_line
@@ -36,18 +37,34 @@ if TYPE_CHECKING:
 _CONTEXT_CODES = {"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"}
 _CONTEXT_TEXT = re.compile(
     r"""(?xi)
-    (?:maximum|exceed\w*) \b .{0,40} \b context\ (?:length|window|size)
-    | context\ (?:length|window|size) \b .{0,40} \b exceed
+    (?:maximum|exceed\w*) \b .{0,40} \b context\ (?:length|window|size|limit)
+    | context\ (?:length|window|size|limit) \b .{0,40} \b exceed
+    | token\ count \b .{0,40} \b exceeds
     | (?:prompt|input)\ is\ too\ long
     | reduce\ the\ length\ of\ the\ (?:messages|prompt)
     """
 )
+_KEY_CODES = {"api_key_invalid", "authentication_error", "invalid_api_key"}
+"""What a wrong key is called by servers that answer it with 400 (Gemini, xAI)."""
 _FILTER_CODES = {
+    "bio_policy",
     "content_filter",
     "content_policy_violation",
     "data_inspection_failed",
+    "image_content_policy_violation",
+    "misalignment_policy_violation",
     "responsibleaipolicyviolation",
 }
+_QUOTA_CODES = {
+    "billing_error",
+    "billing_hard_limit_reached",
+    "credit_balance_exhausted",
+    "enforced_spend_limit_reached",
+    "insufficient_quota",
+}
+_QUOTA_TEXT = re.compile("(?i)credit balance is too low|reached your specified api usage limits")
+_WAIT_TEXT = re.compile(r"\b(?:try again|retry) in ((?:\d+(?:\.\d+)?(?:ms|h|m|s)(?![a-z]))+)")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 _STATUS_OF_CODE = {
     "authentication_error": 401,
     "invalid_api_key": 401,
@@ -55,7 +72,11 @@ _STATUS_OF_CODE = {
     "insufficient_quota": 429,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
+    "slow_down": 429,
+    "request_too_large": 413,
     "badrequesterror": 400,
+    "invalid_image": 400,
+    "invalid_prompt": 400,
     "invalid_request_error": 400,
     "not_found_error": 404,
     "model_not_found": 404,
@@ -76,6 +97,8 @@ class ErrorDetail:
     """One line of any length; it may hold secrets that the server repeats."""
     codes: frozenset[str] = frozenset()
     """Its code, type and status, in lower case."""
+    retry_after: float | None = None
+    """The seconds to wait that it names."""
 
     @property
     def status(self) -> int | None:
@@ -95,21 +118,22 @@ def error_from_response(
     # litellm answers 500 whatever happened; the code in its body is the truth.
     failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     meant = detail.status if failed and detail.status else status
-    return _classify(meant, detail, message, retry_after(headers, now))
+    wait = retry_after(headers, now)
+    return _classify(meant, detail, message, detail.retry_after if wait is None else wait)
 
 
 def error_from_payload(payload: object) -> ProviderError:
     """Return the error that an error object inside a 200 answer stands for."""
     detail = _read_payload(payload)
     message = f"the server reported an error: {detail.message or 'no reason given'}"
-    return _classify(detail.status or 500, detail, message, None)
+    return _classify(detail.status or 500, detail, message, detail.retry_after)
 
 
 def is_error(payload: Mapping[object, object]) -> bool:
     """Tell whether an object of a 200 answer is an error in any of the known shapes."""
     if payload.get("error") or payload.get("object") == "error":
         return True
-    return "choices" not in payload and bool(_read_payload(payload).message)
+    return "choices" not in payload and bool(_message(payload))
 
 
 def read_error(body: bytes) -> ErrorDetail:
@@ -137,10 +161,14 @@ def plain_text(text: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds of a Retry-After header, given as seconds or as an HTTP date."""
+    """Return the seconds of a Retry-After header, given as seconds or as an HTTP date.
+
+    OpenAI's and Azure's retry-after-ms is more exact, and read first.
+    """
+    exact = headers.get("retry-after-ms", "").strip()
     value = headers.get("Retry-After", "").strip()
     try:
-        seconds = float(value)
+        seconds = float(exact) / 1000 if exact else float(value)
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(value) - now).total_seconds()
@@ -157,9 +185,12 @@ def _classify(  # noqa: PLR0911 (one line for each branch of the error tree)
         return ContextTooLongError(message)
     if detail.codes & _FILTER_CODES:
         return ContentFilteredError(message)
-    if status in {401, 403, 407}:
+    spent = detail.codes & _QUOTA_CODES or _QUOTA_TEXT.search(detail.message)
+    if spent or status == HTTPStatus.PAYMENT_REQUIRED:
+        return QuotaExceededError(message, wait)
+    if status in {401, 403, 407} or detail.codes & _KEY_CODES:
         return AuthenticationError(message)
-    if status in {402, 429}:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(message, wait)
     if status == HTTPStatus.REQUEST_TIMEOUT:
         return ProviderTimeoutError(message)
@@ -176,12 +207,12 @@ def _read_payload(payload: object) -> ErrorDetail:
     if not isinstance(payload, dict):
         return ErrorDetail()
     inner = payload.get("error")
-    if isinstance(inner, dict):
-        return ErrorDetail(_message(inner), frozenset(_codes(inner)))
     if isinstance(inner, str) and inner:
         message = ": ".join(dict.fromkeys(filter(None, (inner, _message(payload)))))
         return ErrorDetail(plain_text(message), frozenset(_codes(payload)))
-    return ErrorDetail(_message(payload), frozenset(_codes(payload)))
+    said = inner if isinstance(inner, dict) else payload
+    message = _message(said)
+    return ErrorDetail(message, frozenset(_codes(said)), _named_wait(said, message))
 
 
 def _message(payload: Mapping[object, object]) -> str:
@@ -201,9 +232,38 @@ def _validation(problems: list[object]) -> Iterator[str]:
             yield f"{'.'.join(map(str, problem['loc']))}: {problem.get('msg')}"
 
 
+def _named_wait(payload: Mapping[object, object], message: str) -> float | None:
+    """Return the seconds of google.rpc.RetryInfo (Gemini), or of the words (OpenAI)."""
+    details = payload.get("details")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
+            return _duration(detail["retryDelay"])
+    words = _WAIT_TEXT.search(message)
+    return _duration(words[1]) if words else None
+
+
+def _duration(text: str) -> float | None:
+    """Return the seconds of a duration such as 37s, 1m2.5s or 20ms."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", text)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts) if parts else None
+
+
 def _codes(payload: Mapping[object, object]) -> Iterator[str]:
-    inner = payload.get("innererror")
-    nested = inner.get("code") if isinstance(inner, dict) else None
-    for value in (payload.get("code"), payload.get("type"), payload.get("status"), nested):
+    for value in (payload.get("code"), payload.get("type"), payload.get("status")):
         if isinstance(value, (str, int)) and not isinstance(value, bool):
             yield str(value).lower()
+    for value in _causes(payload):
+        if isinstance(value, str):
+            yield value.lower()
+
+
+def _causes(payload: Mapping[object, object]) -> Iterator[object]:
+    """Yield the more exact codes further in: Azure's, Anthropic's and Google's."""
+    inner, details = payload.get("innererror"), payload.get("details")
+    if isinstance(inner, dict):
+        yield inner.get("code")
+    if isinstance(details, dict):
+        yield details.get("error_code")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict):
+            yield detail.get("reason")

@@ -13,6 +13,7 @@ from providers.answer import answer
 from providers.base import Capabilities, Option, Provider
 from providers.chat_chunks import ChatDecoder
 from providers.http import BROWSER_USER_AGENT, HttpClient, Request, endpoint, own_server
+from providers.images import without_images
 from providers.surrogates import dump_json
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class GetGpt(Provider):
     def _question(self, messages: Sequence[Message]) -> dict[str, object]:
         settings = self.settings
         return {
-            "messages": [{"role": str(m.role), "content": m.text} for m in messages],
+            "messages": [
+                {"role": str(m.role), "content": m.text} for m in without_images(messages)
+            ],
             "frequency_penalty": 0,
             "max_tokens": 4000 if settings.max_tokens is None else settings.max_tokens,
             "model": settings.model or DEFAULT_MODEL,

@@ -22,6 +22,7 @@ from providers.base import (
 from providers.errors import error_from_payload, is_error
 from providers.gptalk_account import Account, Login
 from providers.http import BROWSER_USER_AGENT, HttpClient, Request, endpoint, own_server
+from providers.images import without_images
 from providers.prompt import format_prompt
 from providers.sse import SseDecoder, SseEvent
 from providers.surrogates import dump_json, parse_json, repair
@@ -59,7 +60,7 @@ class GpTalk(Provider):
         self._account = Account(self._log_in, now)
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Event, None]:
-        ticket = await self._ask(messages)
+        ticket = await self._ask(without_images(messages))
         url = str(URL(endpoint(self._base, "api/chatgpt/chatapi/stream")).with_query(token=ticket))
         request = Request("GET", url, self._headers(), secrets=(ticket,))
         async with aclosing(answer(self._http, request, GrowingTextDecoder())) as events:

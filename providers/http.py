@@ -27,10 +27,10 @@ from providers.errors import error_from_response
 from providers.redact import one_line, redact, shorten, url_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import SimpleNamespace
 
-    from providers.base import ProviderSettings, Timeouts
+    from providers.base import Capabilities, ProviderSettings, Timeouts
 
 USER_AGENT = "parlance"
 BROWSER_USER_AGENT = (
@@ -68,6 +68,32 @@ def own_server(settings: ProviderSettings) -> str:
             "give the address of a compatible server"
         )
     return check_url("base_url", settings.base_url).rstrip("/")
+
+
+def server(settings: ProviderSettings, has: Capabilities) -> str:
+    """Return base_url, or the kind's own server.
+
+    Raises ValueError where the key or the model that this one needs is missing.
+    """
+    if settings.base_url is None and has.needs_auth and not settings.api_key:
+        raise ValueError(f"api_key is required for {has.url}")
+    if settings.base_url is None and not settings.model:
+        raise ValueError(f"model is required for {has.url}")
+    return check_url("base_url", settings.base_url or has.url)
+
+
+def named_model(settings: ProviderSettings) -> str:
+    """Return the model; ValueError where none is set, for kinds that `needs_model`."""
+    if not settings.model:
+        raise ValueError(f"model is required for {settings.kind}")
+    return settings.model
+
+
+def header_safe(key: str) -> str:
+    """Return `key` if a header can hold it; else raise ValueError."""
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("api_key holds characters that no key has; was it copied whole?")
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +170,25 @@ class Body:
 class HttpClient:
     """A connection pool with a provider's proxy, user agent and time-outs.
 
-    Opened by the first request, in the event loop that runs then.
+    Opened by the first request, in the event loop that runs then. `error_of` tells what a
+    response with an error status stands for, where that is special to a server.
     """
 
-    def __init__(self, settings: ProviderSettings, *, user_agent: str = USER_AGENT) -> None:
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        *,
+        user_agent: str = USER_AGENT,
+        error_of: Callable[
+            [int, Mapping[str, str], bytes, datetime], ProviderError
+        ] = error_from_response,
+    ) -> None:
         if settings.proxy:
             check_url("proxy", settings.proxy)
         self._proxy = settings.proxy or None
         self._timeouts = settings.timeouts
         self._user_agent = settings.user_agent or user_agent
+        self._error_of = error_of
         self._secrets = (*url_secrets(settings.proxy), *filter(None, (settings.api_key,)))
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -240,7 +276,7 @@ class HttpClient:
             text = await body.read(_ERROR_BODY_LIMIT)
         except ProviderError:
             text = b""
-        error = error_from_response(response.status, response.headers, text, datetime.now(UTC))
+        error = self._error_of(response.status, response.headers, text, datetime.now(UTC))
         return self.redact(request, error)
 
 

@@ -18,7 +18,8 @@ from providers.base import (
     TextDelta,
 )
 from providers.chat_chunks import ChatDecoder
-from providers.http import HttpClient, Request, check_url, endpoint
+from providers.http import HttpClient, Request, endpoint, header_safe, server
+from providers.images import has_images, refuses_images, without_images
 from providers.openai_dialect import Dialect
 from providers.surrogates import dump_json
 
@@ -47,15 +48,10 @@ class OpenAI(Provider):
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
-        if settings.base_url is None and not settings.api_key:
-            raise ValueError(f"api_key is required for {self.capabilities.url}")
-        if settings.base_url is None and not settings.model:
-            raise ValueError(f"model is required for {self.capabilities.url}")
-        base_url = check_url("base_url", settings.base_url or self.capabilities.url)
-        self._url = endpoint(base_url, "chat/completions")
+        self._url = endpoint(server(settings, self.capabilities), "chat/completions")
         self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
         if settings.api_key:
-            self._headers["Authorization"] = f"Bearer {_header_safe(settings.api_key)}"
+            self._headers["Authorization"] = f"Bearer {header_safe(settings.api_key)}"
         self._http = HttpClient(settings)
         self._dialect = Dialect()
 
@@ -71,9 +67,13 @@ class OpenAI(Provider):
                         yield event
             except (BadRequestError, OverloadedError) as error:
                 other = dialect.after(str(error))
-                if spoken or other is None:
+                blind = has_images(messages) and refuses_images(error)
+                if spoken or not (other or blind):
                     raise
-                self._dialect = other
+                if other:
+                    self._dialect = other
+                else:
+                    messages = without_images(messages)
             else:
                 return
 
@@ -92,9 +92,3 @@ class OpenAI(Provider):
         }
         given = {name: value for name, value in body.items() if value is not None}
         return Request("POST", self._url, self._headers, dump_json(given))
-
-
-def _header_safe(key: str) -> str:
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("api_key holds characters that no key has; was it copied whole?")
-    return key

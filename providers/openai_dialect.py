@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from providers.base import Message, Role, TextPart
+from providers.images import data_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,5 +60,4 @@ def _content(parts: list[Part]) -> str | list[dict[str, object]]:
 def _part(part: Part) -> dict[str, object]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
-    url = f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": data_url(part)}}

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _CLASSES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "openai": "providers.openai:OpenAI",
+        "responses": "providers.responses:Responses",
+        "anthropic": "providers.anthropic:Anthropic",
+        "gemini": "providers.gemini:Gemini",
+        "ollama": "providers.ollama:Ollama",
         "getgpt": "providers.getgpt:GetGpt",
         "yqcloud": "providers.yqcloud:Yqcloud",
         "aichat": "providers.aichat:AiChat",

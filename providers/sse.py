@@ -1,8 +1,9 @@
 """Server-sent events: bytes in, events out.
 
-The grammar is https://html.spec.whatwg.org/multipage/server-sent-events.html, with two
-additions that model servers need: the last event counts although its blank line is missing, and
-a non-standard `error:` field (old llama.cpp) is an event of type `error`.
+The grammar is https://html.spec.whatwg.org/multipage/server-sent-events.html, with three
+additions that model servers need: the last event counts although its blank line is missing, a
+non-standard `error:` field (old llama.cpp) is an event of type `error`, and lines of JSON without
+`data:` are an event (Gemini's errors amid the stream: https://github.com/vercel/ai/issues/5217).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class SseDecoder:
         """Pieces of a line whose end has not come: joined once, so a long line costs no more."""
         self._data: list[bytes] = []
         self._type = "message"
+        self._in_json = False
+        """The lines of this event are bare JSON."""
         self._after_cr = False
         """The last chunk ended in CR: a LF that comes first belongs to it."""
         self._at_start = True
@@ -47,6 +50,7 @@ class SseDecoder:
                     events.append(SseEvent(b"\n".join(data), self._type))
                     data.clear()
                 self._type = "message"
+                self._in_json = False
         return events
 
     def flush(self) -> list[SseEvent]:
@@ -73,6 +77,10 @@ class SseDecoder:
         return lines
 
     def _field(self, line: bytes) -> None:
+        if self._in_json or line.startswith((b"{", b"[")):
+            self._in_json = True
+            self._data.append(line)
+            return
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"event":

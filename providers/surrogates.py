@@ -54,6 +54,8 @@ class SurrogateJoiner:
         self._half = ""
 
     def feed(self, text: str) -> str:
+        if text.isascii() and not self._half:
+            return text
         text = self._half + text
         self._half = ""
         if ends_in_half(text):

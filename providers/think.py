@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from providers.base import ReasoningDelta, TextDelta
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
@@ -33,25 +28,26 @@ class ThinkSplitter:
         self._after_tag = False
         """A tag was the last thing read: white space that follows it is skipped."""
 
-    def feed(self, text: str) -> Iterator[TextDelta | ReasoningDelta]:
-        """Yield what `text` adds; never an empty delta."""
+    def feed(self, text: str) -> list[TextDelta | ReasoningDelta]:
+        """Return what `text` adds; never an empty delta."""
         if self._inside is False and not self._after_tag:
-            if text:
-                yield TextDelta(text)
-            return
+            return [TextDelta(text)] if text else []
         self._held += text
         if self._inside is None:
             self._open()
-        if self._inside:
-            yield from self._think()
-        if self._inside is False:
-            yield from self._answer()
+        thought = self._think() if self._inside else ""
+        answer = self._answer() if self._inside is False else ""
+        return [
+            *([ReasoningDelta(thought)] if thought else ()),
+            *([TextDelta(answer)] if answer else ()),
+        ]
 
-    def flush(self) -> Iterator[TextDelta | ReasoningDelta]:
-        """Yield what was held back."""
+    def flush(self) -> list[TextDelta | ReasoningDelta]:
+        """Return what was held back."""
         text, self._held = self._held, ""
-        if text:
-            yield ReasoningDelta(text) if self._inside else TextDelta(text)
+        if not text:
+            return []
+        return [ReasoningDelta(text) if self._inside else TextDelta(text)]
 
     def _open(self) -> None:
         start = self._held.lstrip()
@@ -61,19 +57,17 @@ class ThinkSplitter:
         elif not _OPEN.startswith(start):
             self._inside = False
 
-    def _think(self) -> Iterator[ReasoningDelta]:
+    def _think(self) -> str:
         thought, closed, answer = self._held.partition(_CLOSE)
         cut = len(thought) - (0 if closed else overlap(thought, _CLOSE))
         thought, self._held = self._skip_gap(thought[:cut]), thought[cut:] + answer
-        if thought:
-            yield ReasoningDelta(thought)
         if closed:
             self._inside, self._after_tag = False, True
+        return thought
 
-    def _answer(self) -> Iterator[TextDelta]:
+    def _answer(self) -> str:
         text, self._held = self._skip_gap(self._held), ""
-        if text:
-            yield TextDelta(text)
+        return text
 
     def _skip_gap(self, text: str) -> str:
         if self._after_tag:

@@ -19,6 +19,7 @@ from providers.base import (
     TextDelta,
 )
 from providers.http import BROWSER_USER_AGENT, HttpClient, Request, endpoint, own_server
+from providers.images import without_images
 from providers.prompt import format_prompt
 from providers.surrogates import dump_json
 from providers.think import overlap
@@ -70,6 +71,7 @@ class Yqcloud(Provider):
         self._http = HttpClient(settings, user_agent=BROWSER_USER_AGENT)
 
     def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Event, None]:
+        messages = without_images(messages)
         echo = ""
         if self._last_message_only:
             echo = prompt = f"{INSTRUCTION} | {messages[-1].text}"

@@ -51,6 +51,10 @@ _FAILURES: Final[dict[type[base.ProviderError], tuple[str, str]]] = {
         "The model's server does not accept this bot's key",
         "Only the bot's owner can mend that.",
     ),
+    base.QuotaExceededError: (
+        "The account with the model's server has used up its credit or its limit",
+        "Only the bot's owner can mend that.",
+    ),
     base.RateLimitedError: ("The model's server takes no more requests just now", _RETRY),
     base.OverloadedError: ("The model's server is busy", _RETRY),
     base.ContextTooLongError: (

@@ -8,8 +8,14 @@ import pytest
 from wire import ask
 
 from providers.base import (
+    AuthenticationError,
     BadResponseError,
     ConnectionFailedError,
+    ContentFilteredError,
+    ContextTooLongError,
+    Finish,
+    FinishReason,
+    ImagePart,
     Message,
     Provider,
     ProviderError,
@@ -17,20 +23,22 @@ from providers.base import (
     RateLimitedError,
     Role,
     TextDelta,
+    TextPart,
     TruncatedError,
 )
 from providers.registry import create
-from sandbox.llm.script import CleanEnd, Cut, HttpReply, Script, StreamError
+from sandbox.llm.script import CleanEnd, Cut, HttpReply, Script, StreamError, TooLong
 from sandbox.llm.server import DEFAULT_KEY, LlmSandbox
 
-KINDS = ("openai", "getgpt", "yqcloud", "aichat", "gptalk")
+KEYED = ("openai", "responses", "anthropic", "gemini")
+KINDS = (*KEYED, "ollama", "getgpt", "yqcloud", "aichat", "gptalk")
 QUESTIONS = ("My name is Ada 😀.", "data: what is\nmy name?", "Und tschüß! 您")
 ANSWER = "Some **Markdown** with 😀, ü and 您: data: [DONE]\n\n```py\nprint()\n```"
 
 
 def provider_for(sandbox: LlmSandbox, kind: str) -> Provider:
-    key = DEFAULT_KEY if kind == "openai" else None
-    return create(ProviderSettings(kind, base_url=sandbox.urls[kind], api_key=key, model="m"))
+    key = DEFAULT_KEY if kind in KEYED else None
+    return create(ProviderSettings(kind, base_url=sandbox.urls[kind], api_key=key, model="sandbox"))
 
 
 async def say(provider: Provider, messages: list[Message]) -> str:
@@ -87,7 +95,7 @@ async def test_a_cut_connection_is_no_answer(kind: str) -> None:
     assert ANSWER.startswith(text)
 
 
-@pytest.mark.parametrize("kind", ["openai", "getgpt", "gptalk", "aichat"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "yqcloud"])
 async def test_a_clean_end_without_a_marker_is_no_answer(kind: str) -> None:
     async with LlmSandbox(Script(ANSWER, fault=CleanEnd(after=3))) as sandbox:
         _, error = await failure(sandbox, kind)
@@ -115,6 +123,53 @@ async def test_an_empty_reply_is_an_error(kind: str) -> None:
     async with LlmSandbox(Script(fault=HttpReply(200, ""))) as sandbox:
         _, error = await failure(sandbox, kind)
     assert type(error) is BadResponseError
+
+
+@pytest.mark.parametrize("kind", [*KEYED, "ollama"])
+async def test_too_long_a_conversation_is_told_apart(kind: str) -> None:
+    async with LlmSandbox(Script(fault=TooLong())) as sandbox:
+        _, error = await failure(sandbox, kind)
+    assert type(error) is ContextTooLongError
+
+
+@pytest.mark.parametrize("kind", KEYED)
+async def test_a_wrong_key_is_told_apart(kind: str) -> None:
+    async with LlmSandbox(key="another") as sandbox:
+        _, error = await failure(sandbox, kind)
+    assert type(error) is AuthenticationError
+    assert DEFAULT_KEY not in str(error)
+
+
+@pytest.mark.parametrize("kind", [*KEYED, "ollama"])
+@pytest.mark.parametrize(
+    ("reason", "ends"), [("stop", FinishReason.STOP), ("length", FinishReason.LENGTH)]
+)
+async def test_the_finish_tells_whether_the_text_is_cut(
+    kind: str, reason: str, ends: FinishReason
+) -> None:
+    async with LlmSandbox(Script(ANSWER, finish_reason=reason)) as sandbox:
+        outcome = await ask(provider_for(sandbox, kind))
+    assert outcome.text == ANSWER
+    assert outcome.events[-1] == Finish(ends)
+
+
+@pytest.mark.parametrize("kind", KEYED)
+async def test_a_content_filter_keeps_the_partial_text(kind: str) -> None:
+    async with LlmSandbox(Script(ANSWER, finish_reason="content_filter")) as sandbox:
+        text, error = await failure(sandbox, kind)
+    assert (text, type(error)) == (ANSWER, ContentFilteredError)
+
+
+@pytest.mark.parametrize("kind", [*KEYED, "ollama"])
+async def test_an_image_reaches_the_server_whole(kind: str) -> None:
+    image = ImagePart(b"\x89PNG\r\n\x1a\n\x00\xff", "image/png")
+    async with LlmSandbox() as sandbox:
+        provider = provider_for(sandbox, kind)
+        await say(provider, [Message(Role.USER, (TextPart("What is this?"), image))])
+        await provider.close()
+        (message,) = sandbox.requests[-1].messages
+    assert message.text == "What is this?"
+    assert [one.data for one in message.images] == [image.data]
 
 
 async def test_a_hundred_gptalk_conversations_need_twenty_logins() -> None:

@@ -10,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.aichat import ReplyDecoder
+from providers.anthropic import MessageDecoder
 from providers.base import Event, ProviderError, ReasoningDelta, TextDelta
 from providers.chat_chunks import ChatDecoder
 from providers.errors import read_error
+from providers.gemini import CandidateDecoder
 from providers.gptalk import GrowingTextDecoder
+from providers.ollama import ChatLineDecoder
+from providers.responses import ResponseDecoder
 from providers.yqcloud import RawTextDecoder
 
 if TYPE_CHECKING:
@@ -23,15 +27,32 @@ if TYPE_CHECKING:
 
 NAMES = """
 choices delta message content reasoning finish_reason usage x_groq prompt_tokens error code type
-object detail loc msg text thinking response innererror
+object detail loc msg text thinking response innererror details error_code retryDelay
+content_block stop_reason stop_details explanation output item status summary output_index
+candidates parts thought finishReason promptFeedback blockReason usageMetadata done done_reason
+"""
+VALUES = """
+content_block_delta content_block_start message_start message_delta message_stop error end_turn
+response.output_text.delta response.completed response.incomplete response.failed reasoning
+response.reasoning_text.delta message incomplete refusal STOP SAFETY MAX_TOKENS length
 """
 KEYS = st.sampled_from(NAMES.split())
+STRINGS = st.text() | st.sampled_from(VALUES.split())
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 999) | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers(-9, 999) | st.floats(allow_nan=False) | STRINGS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
     max_leaves=12,
 )
-DECODERS = [ChatDecoder, ReplyDecoder, GrowingTextDecoder, RawTextDecoder]
+DECODERS = [
+    ChatDecoder,
+    ResponseDecoder,
+    MessageDecoder,
+    CandidateDecoder,
+    ChatLineDecoder,
+    ReplyDecoder,
+    GrowingTextDecoder,
+    RawTextDecoder,
+]
 
 
 def run(decoder: Decoder, chunks: list[bytes]) -> list[Event]:
@@ -62,6 +83,11 @@ def test_any_json_in_events(make: Callable[[], Decoder], values: list[object]) -
 @given(JSON)
 def test_any_json_as_the_body(make: Callable[[], Decoder], value: object) -> None:
     check(run(make(), [orjson.dumps(value)]))
+
+
+@given(st.lists(JSON, max_size=4))
+def test_any_json_in_lines(values: list[object]) -> None:
+    check(run(ChatLineDecoder(), [orjson.dumps(value) + b"\n" for value in values]))
 
 
 @pytest.mark.parametrize("make", DECODERS)

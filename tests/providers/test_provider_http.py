@@ -38,6 +38,7 @@ from providers.base import (
     ProviderError,
     ProviderSettings,
     ProviderTimeoutError,
+    QuotaExceededError,
     RateLimitedError,
     TextDelta,
     Timeouts,
@@ -68,7 +69,7 @@ async def error_of(reply: object, **settings: object) -> ProviderError:
     [
         (400, BadRequestError),
         (401, AuthenticationError),
-        (402, RateLimitedError),
+        (402, QuotaExceededError),
         (403, AuthenticationError),
         (404, BadRequestError),
         (408, ProviderTimeoutError),

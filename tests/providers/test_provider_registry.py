@@ -23,7 +23,7 @@ def test_importing_the_registry_imports_no_provider() -> None:
 
 @pytest.mark.parametrize("kind", kinds())
 async def test_every_kind_can_be_created(kind: str) -> None:
-    settings = ProviderSettings(kind, base_url="http://127.0.0.1:9/v1")
+    settings = ProviderSettings(kind, base_url="http://127.0.0.1:9/v1", model="m")
     provider = create(settings)
     assert isinstance(provider, Provider)
     assert type(provider) is provider_class(kind)
@@ -38,7 +38,7 @@ async def test_every_kind_can_be_created(kind: str) -> None:
     [
         ("opnai", 'did you mean "openai"?'),
         ("GetGPT", 'did you mean "getgpt"?'),
-        ("zzz", "there are openai, getgpt"),
+        ("zzz", "there are openai, responses"),
     ],
 )
 def test_an_unknown_kind_names_the_nearest(typed: str, hint: str) -> None:

@@ -19,6 +19,7 @@ STREAM = (
     b"id: 7\nretry: 10\nunknown: field\n\n"
     b"data\n\n"
     b'error: {"code":500}\n\n'
+    b'{\r\n  "error": {\n    "code": 503\n  }\n}\n\n'
     b"event: lost\n\n"
     b"data: \xf0\x9f\x98\x80 last, without its blank line"
 )
@@ -28,6 +29,7 @@ EVENTS = [
     SseEvent("thrée\n indented".encode(), "error"),
     SseEvent(b""),
     SseEvent(b'{"code":500}', "error"),
+    SseEvent(b'{\n  "error": {\n    "code": 503\n  }\n}'),
     SseEvent("😀 last, without its blank line".encode()),
 ]
 
@@ -58,7 +60,9 @@ def test_any_cut_gives_the_same_events(places: list[int]) -> None:
 
 @given(
     st.lists(
-        st.sampled_from([b"data: x", b"data", b"\n", b"\r", b"\r\n", b":c", b"event: e", b"\xc3"])
+        st.sampled_from(
+            [b"data: x", b"data", b"\n", b"\r", b"\r\n", b":c", b"event: e", b"\xc3", b"{"]
+        )
     ),
     st.lists(st.integers(min_value=0), max_size=8),
 )
