@@ -1,1 +1,1 @@
-"""Model servers: OpenAI-compatible, and the four protocols Parlance began from."""
+"""Model servers: OpenAI (chat and Responses), Anthropic, Gemini, Ollama, and the first four."""

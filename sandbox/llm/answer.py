@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 TOKENS_PER_TURN = 32
 """Tokens written before the event loop gets a turn, where nothing else makes the sender wait."""
+GZIP_WINDOW = 31
+"""zlib's wbits for a gzip header around the largest window."""
 
 
 class Body:
@@ -34,12 +37,14 @@ class Body:
     def __init__(self, request: web.Request, record: Record, script: Script, wire: Wire) -> None:
         self._request = request
         self._record = record
-        self._response = web.StreamResponse(
-            headers={
-                "Content-Type": script.content_type or wire.content_type,
-                "Cache-Control": "no-cache",
-            }
-        )
+        headers = {
+            "Content-Type": script.content_type or wire.content_type,
+            "Cache-Control": "no-cache",
+        }
+        if script.gzip:
+            headers["Content-Encoding"] = "gzip"
+        self._gzip = zlib.compressobj(wbits=GZIP_WINDOW) if script.gzip else None
+        self._response = web.StreamResponse(headers=headers)
         self._whole = wire.whole
         self._piece = script.write_size
         self._held = bytearray()
@@ -75,7 +80,9 @@ class Body:
     async def end(self) -> web.StreamResponse:
         """End the body as HTTP wants it."""
         await self.flush()
-        await self._response.write_eof()
+        last = b"" if self._gzip is None else self._gzip.flush()
+        await self._response.write_eof(last)
+        self._record.bytes_sent += len(last)
         return self._response
 
     async def cut(self) -> web.StreamResponse:
@@ -92,6 +99,8 @@ class Body:
             await asyncio.sleep(0)  # a reader on the same loop gets this piece alone
 
     async def _send(self, data: bytes) -> None:
+        if self._gzip is not None:
+            data = self._gzip.compress(data) + self._gzip.flush(zlib.Z_SYNC_FLUSH)
         await self._response.write(data)
         self._record.bytes_sent += len(data)
 
@@ -108,6 +117,7 @@ class Answer:
         self._wire = wire
         self._journal = journal
         self._body = Body(request, record, script, wire)
+        self._padding = b" " * script.padding if wire.escapes else b""
         self._chunks = 0
 
     async def send(self) -> web.StreamResponse:
@@ -118,6 +128,8 @@ class Answer:
             await self._body.open()
         await asyncio.sleep(self._script.first_token)
         await self._write_chunk(self._wire.start())
+        for thought in self._script.tokens(self._script.thinking):
+            await self._write_chunk(self._wire.thought(thought))
         fault = self._script.fault if isinstance(self._script.fault, MidStreamFault) else None
         tokens = self._tokens()
         fault_at = min(fault.after, len(tokens)) if fault else len(tokens)
@@ -153,6 +165,9 @@ class Answer:
             self._journal.changed()
 
     async def _write_chunk(self, data: bytes) -> None:
+        if self._padding and b"{" in data:
+            data = data.replace(b"{", self._padding + b"{", 1)
+            self._padding = b""
         every = self._script.comment_every
         if every and self._chunks % every == 0:
             data = self._wire.comment(self._script.comment) + data
@@ -170,11 +185,18 @@ class Answer:
             case StreamError(message=message):
                 await self._body.write_error(self._wire.error(message))
                 return await self._body.end()
-            case CleanEnd():
+            case CleanEnd(torn=torn):
+                await self._tear(torn=torn)
                 return await self._body.end()
-            case Cut():
+            case Cut(torn=torn):
+                await self._tear(torn=torn)
                 return await self._body.cut()
         return None
+
+    async def _tear(self, *, torn: bool) -> None:
+        if torn:
+            data = self._wire.delta(" torn")
+            await self._body.write(data[: len(data) // 2])
 
     async def _stall(self) -> None:
         self._record.stalled = True

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from http.client import responses
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from aiohttp import web
 
 from sandbox.llm.answer import Answer
 from sandbox.llm.checks import RefusalError
-from sandbox.llm.script import HttpReply
+from sandbox.llm.script import HttpReply, TooLong
 from sandbox.llm.wire import dump
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from sandbox.llm.playbook import Playbook
     from sandbox.llm.script import Script
     from sandbox.llm.wire import Wire
+
+MODELS = ("sandbox", "sandbox-large")
+"""What the servers list, and what those take that know their models."""
 
 Handler = Callable[[web.Request, "Record"], Awaitable[web.StreamResponse]]
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -34,6 +39,10 @@ class Api(ABC):
     name: ClassVar[str]
     root: ClassVar[str]
     """The path of the base URL that a client is given."""
+    failures: ClassVar[Mapping[int, str]] = MappingProxyType({})
+    """HTTP status → what the real server says with it, where that differs from HTTP's own words."""
+    too_long: ClassVar[str] = "The prompt is too long."
+    """What the real server says to a prompt that does not fit the model's context."""
 
     def __init__(self, journal: Journal, playbook: Playbook) -> None:
         self.journal = journal
@@ -42,8 +51,19 @@ class Api(ABC):
     @abstractmethod
     def routes(self) -> Sequence[web.RouteDef]: ...
 
-    def error_body(self, status: int, message: str, field: str | None) -> dict[str, object]:
-        return {"error": {"status": status, "message": message, "field": field}}
+    def error_body(self, refusal: RefusalError) -> dict[str, object]:
+        error = {
+            "status": refusal.status,
+            "message": refusal.message,
+            "field": refusal.field,
+        }
+        return {"error": error}
+
+    def failure(self, reply: HttpReply) -> tuple[dict[str, object], dict[str, str]]:
+        """The body and the headers with which the real server fails in this way."""
+        reason = responses.get(reply.status, "Overloaded")  # 529 is not a registered status
+        message = self.failures.get(reply.status, reason)
+        return self.error_body(RefusalError(reply.status, None, message)), retry_header(reply)
 
     def endpoint(self, handler: Handler) -> WebHandler:
         """`handler` with a record of each request; refusals become HTTP errors."""
@@ -53,8 +73,7 @@ class Api(ABC):
             try:
                 return await handler(request, record)
             except RefusalError as refusal:
-                body = self.error_body(refusal.status, refusal.message, refusal.field)
-                return self.json(record, body, status=refusal.status)
+                return self.json(record, self.error_body(refusal), status=refusal.status)
             except (asyncio.CancelledError, ConnectionError):
                 # The server's runner cancels a handler as soon as its connection is lost.
                 if not self.journal.closing:
@@ -69,9 +88,14 @@ class Api(ABC):
     async def answer(
         self, request: web.Request, record: Record, script: Script, wire: Wire
     ) -> web.StreamResponse:
-        """Answer as scripted; returns or raises when the answer is sent or the client is gone."""
+        """Answer as scripted; returns or raises when the answer is sent or the client is gone.
+
+        Raises RefusalError where the script says that the prompt is too long.
+        """
+        if isinstance(script.fault, TooLong):
+            raise RefusalError(400, None, self.too_long, "too_long")
         if isinstance(script.fault, HttpReply):
-            return self.fixed(record, script.fault)
+            return self.fixed(record, script.fault, compress=script.gzip)
         return await Answer(request, record, script, wire, self.journal).send()
 
     def json(
@@ -80,15 +104,18 @@ class Api(ABC):
         record.finished = status == HTTPStatus.OK
         return self._respond(record, web.json_response(body=dump(value), status=status))
 
-    def fixed(self, record: Record, reply: HttpReply) -> web.StreamResponse:
+    def fixed(
+        self, record: Record, reply: HttpReply, *, compress: bool = False
+    ) -> web.StreamResponse:
         if reply.body is None:
-            message = responses.get(reply.status, "Overloaded")  # 529 is not a registered status
-            body = dump(self.error_body(reply.status, message, None))
+            failure, headers = self.failure(reply)
+            body = dump(failure)
         else:
-            body = reply.body.encode()
-        headers = {"Content-Type": reply.content_type}
-        if reply.retry_after is not None:
-            headers["Retry-After"] = reply.retry_after
+            body, headers = reply.body.encode(), retry_header(reply)
+        headers["Content-Type"] = reply.content_type
+        if compress:
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body)
         return self._respond(record, web.Response(status=reply.status, body=body, headers=headers))
 
     def _respond(self, record: Record, response: web.Response) -> web.StreamResponse:
@@ -96,3 +123,7 @@ class Api(ABC):
         assert isinstance(response.body, bytes)
         record.bytes_sent = len(response.body)
         return response
+
+
+def retry_header(reply: HttpReply) -> dict[str, str]:
+    return {} if reply.retry_after is None else {"Retry-After": reply.retry_after}

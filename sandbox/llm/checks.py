@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 
@@ -15,16 +15,21 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
 JsonObject = dict[str, object]
+Problem = Literal["missing", "unknown", "invalid", "too_long"]
 
 
 class RefusalError(Exception):
     """A request the server does not take, as HTTP status, offending field and one line."""
 
-    def __init__(self, status: int, field: str | None, message: str) -> None:
+    def __init__(
+        self, status: int, field: str | None, message: str, problem: Problem | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.field = field
         self.message = message
+        self.problem = problem
+        """What is wrong with it, for protocols that have words or codes of their own for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ NON_EMPTY_TEXT = Rule(
 NON_EMPTY_LIST = Rule(
     "a list that is not empty", lambda value: isinstance(value, list) and value != []
 )
+LIST = Rule("a list", lambda value: isinstance(value, list))
+TEXT_OR_LIST = Rule("a string or a list", lambda value: isinstance(value, str | list))
 OBJECT = Rule("an object", lambda value: isinstance(value, dict))
 
 
@@ -93,25 +100,33 @@ URL = matching(r"https?://[^/]+(/.*)?", "a URL")
 
 
 def check_object(
-    body: object, required: Rules, optional: Rules = NO_RULES, *, within: str = ""
+    body: object,
+    required: Rules,
+    optional: Rules = NO_RULES,
+    *,
+    within: str = "",
+    others: bool = False,
 ) -> JsonObject:
     """`body` as a JSON object that has the required fields, and no others but the optional ones.
 
-    `within` is the path of the object in the request, as in `messages[0].`. Raises RefusalError.
+    `within` is the path of the object in the request, as in `messages[0].`. With `others` unknown
+    fields are passed over. Raises RefusalError (400).
     """
     if not isinstance(body, dict):
         name = within.rstrip(".") or "body"
-        raise RefusalError(400, name, f"Invalid {name}: expected a JSON object.")
+        raise RefusalError(400, name, f"Invalid {name}: expected a JSON object.", "invalid")
     for name in required:
         if name not in body:
-            raise RefusalError(400, within + name, f"Missing required field: {within}{name}.")
+            field = within + name
+            raise RefusalError(400, field, f"Missing required field: {field}.", "missing")
     for name, value in body.items():
+        field = within + name
         rule = required.get(name) or optional.get(name)
-        if rule is None:
-            raise RefusalError(400, within + name, f"Unknown field: {within}{name}.")
-        if not rule.accepts(value):
-            message = f"Invalid {within}{name}: expected {rule.expected}."
-            raise RefusalError(400, within + name, message)
+        if rule is None and not others:
+            raise RefusalError(400, field, f"Unknown field: {field}.", "unknown")
+        if rule is not None and not rule.accepts(value):
+            message = f"Invalid {field}: expected {rule.expected}."
+            raise RefusalError(400, field, message, "invalid")
     return body
 
 
@@ -129,13 +144,27 @@ def bearer(headers: CIMultiDictProxy[str]) -> str | None:
     return key if scheme == "Bearer" and key else None
 
 
+def check_bearer(headers: CIMultiDictProxy[str], wanted: str | None) -> None:
+    """Check OpenAI's key; None takes any, though not none. Raises RefusalError (401)."""
+    key = bearer(headers)
+    if key is None:
+        raise RefusalError(401, "Authorization", "You didn't provide an API key.")
+    if wanted is not None and key != wanted:
+        raise RefusalError(401, "Authorization", "Incorrect API key provided.")
+
+
 async def read_json(request: web.Request) -> object:
     """The body of a request. Raises RefusalError (400) where it is not JSON, or not declared so."""
     if request.content_type != "application/json":
         message = "Invalid header Content-Type: expected application/json."
         raise RefusalError(400, "Content-Type", message)
+    return parse_json(await request.read())
+
+
+def parse_json(body: bytes) -> object:
+    """Raises RefusalError (400) where it is not JSON."""
     try:
-        parsed: object = orjson.loads(await request.read())
+        parsed: object = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise RefusalError(400, "body", "Invalid body: expected JSON.") from None
     return parsed

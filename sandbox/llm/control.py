@@ -7,7 +7,7 @@ POST /control/release   {"released": n}: ends all stalls that are going on
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -37,6 +37,7 @@ from sandbox.llm.script import (
     Silence,
     Stall,
     StreamError,
+    TooLong,
 )
 from sandbox.llm.wire import dump
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from sandbox.llm.api import WebHandler
     from sandbox.llm.journal import Journal, Record
     from sandbox.llm.playbook import Playbook
+    from sandbox.llm.script import ChatMessage
 
 SCRIPT: Rules = {
     "text": TEXT,
@@ -56,11 +58,16 @@ SCRIPT: Rules = {
     "lone_surrogates": BOOLEAN,
     "comment": TEXT,
     "comment_every": integer(0),
+    "thinking": TEXT,
     "crlf": BOOLEAN,
+    "padding": integer(0),
+    "gzip": BOOLEAN,
     "finish_reason": or_null(TEXT),
     "content_type": or_null(NON_EMPTY_TEXT),
     "fault": ANY,
 }
+CREDENTIALS = ("authorization", "x-api-key", "x-goog-api-key")
+"""Headers that hold a key."""
 COMMAND: Rules = {"times": integer(1), "when": NON_EMPTY_TEXT}
 
 
@@ -80,11 +87,12 @@ FAULTS: Mapping[str, FaultForm] = {
         {"status": integer(200)},
         {"body": TEXT, "content_type": NON_EMPTY_TEXT, "retry_after": TEXT},
     ),
+    "too_long": FaultForm(TooLong, NO_RULES, NO_RULES),
     "silence": FaultForm(Silence, NO_RULES, NO_RULES),
     "stall": FaultForm(Stall, NO_RULES, AFTER),
     "error": FaultForm(StreamError, NO_RULES, {**AFTER, "message": TEXT}),
-    "cut": FaultForm(Cut, NO_RULES, AFTER),
-    "clean_end": FaultForm(CleanEnd, NO_RULES, AFTER),
+    "cut": FaultForm(Cut, NO_RULES, {**AFTER, "torn": BOOLEAN}),
+    "clean_end": FaultForm(CleanEnd, NO_RULES, {**AFTER, "torn": BOOLEAN}),
     "malformed": FaultForm(Malformed, NO_RULES, AFTER),
 }
 
@@ -139,7 +147,7 @@ def read_fault(value: object) -> Fault:
 
 
 def _shown(record: Record) -> dict[str, object]:
-    headers = {name: v for name, v in record.headers.items() if name.lower() != "authorization"}
+    headers = {name: v for name, v in record.headers.items() if name.lower() not in CREDENTIALS}
     return {
         "number": record.number,
         "api": record.api,
@@ -147,7 +155,7 @@ def _shown(record: Record) -> dict[str, object]:
         "path": record.path,
         "headers": headers,
         "body": record.body,
-        "messages": [asdict(message) for message in record.messages],
+        "messages": [_shown_message(message) for message in record.messages],
         "status": record.status,
         "bytes_sent": record.bytes_sent,
         "tokens_sent": record.tokens_sent,
@@ -157,6 +165,14 @@ def _shown(record: Record) -> dict[str, object]:
         "ended_at": record.ended_at,
         "client_closed_at": record.client_closed_at,
     }
+
+
+def _shown_message(message: ChatMessage) -> dict[str, object]:
+    images = [
+        {"media_type": image.media_type, "size": len(image.data), "url": image.url}
+        for image in message.images
+    ]
+    return {"role": message.role, "text": message.text, "images": images}
 
 
 def _refusing(handler: WebHandler) -> WebHandler:

@@ -144,7 +144,7 @@ class GptalkApi(Api):
         token.uses += 1
         script = self.playbook.choose(record)
         if isinstance(script.fault, HttpReply):
-            return self.fixed(record, script.fault)
+            return self.fixed(record, script.fault, compress=script.gzip)
         ticket = secrets.token_hex(16)
         self._tickets[ticket] = Ticket(record.messages, script)
         return self.json(record, {"data": {"token": ticket}})

@@ -21,7 +21,7 @@ class Record:
     number: int
     """1 for the server's first request."""
     api: str
-    """openai, getgpt, yqcloud, aichat, gptalk."""
+    """openai, responses, anthropic, gemini, ollama, getgpt, yqcloud, aichat, gptalk."""
     method: str
     path: str
     headers: CIMultiDictProxy[str]

@@ -1,6 +1,7 @@
 """OpenAI-compatible chat: POST /v1/chat/completions and GET /v1/models.
 
 As documented on https://platform.openai.com/docs/api-reference/chat.
+A request may name any model, as most compatible servers have it.
 """
 
 from __future__ import annotations
@@ -10,21 +11,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aiohttp import web
 
-from sandbox.llm.api import Api
-from sandbox.llm.checks import RefusalError, bearer, read_json
+from sandbox.llm.api import MODELS, Api
+from sandbox.llm.checks import check_bearer, read_json
 from sandbox.llm.openai_request import check_chat_request
 from sandbox.llm.wire import ChatChunks, WholeJson, dump, server_error, usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sandbox.llm.checks import RefusalError
     from sandbox.llm.journal import Journal, Record
     from sandbox.llm.playbook import Playbook
     from sandbox.llm.script import Script
     from sandbox.llm.wire import Wire
-
-MODELS = ("sandbox", "sandbox-large")
-"""What /v1/models lists; a request may name any model."""
 
 ERROR_KINDS = {
     401: ("invalid_request_error", "invalid_api_key"),
@@ -41,6 +40,10 @@ ERROR_KINDS = {
 class OpenAiApi(Api):
     name: ClassVar[str] = "openai"
     root: ClassVar[str] = "/v1"
+    too_long: ClassVar[str] = (
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in"
+        " 130000 tokens. Please reduce the length of the messages."
+    )
 
     def __init__(self, journal: Journal, playbook: Playbook, key: str | None) -> None:
         """`key` is the one accepted Bearer key; None accepts any, though not none."""
@@ -53,12 +56,15 @@ class OpenAiApi(Api):
             web.get(f"{self.root}/models", self.endpoint(self.models)),
         )
 
-    def error_body(self, status: int, message: str, field: str | None) -> dict[str, object]:
-        kind, code = ERROR_KINDS.get(status, ("invalid_request_error", None))
-        return {"error": {"message": message, "type": kind, "param": field, "code": code}}
+    def error_body(self, refusal: RefusalError) -> dict[str, object]:
+        kind, code = ERROR_KINDS.get(refusal.status, ("invalid_request_error", None))
+        if refusal.problem == "too_long":
+            code = "context_length_exceeded"
+        error = {"message": refusal.message, "type": kind, "param": refusal.field, "code": code}
+        return {"error": error}
 
     async def models(self, request: web.Request, record: Record) -> web.StreamResponse:
-        self._check_key(request)
+        check_bearer(request.headers, self._key)
         models = [
             {"id": model, "object": "model", "created": 0, "owned_by": "sandbox"}
             for model in MODELS
@@ -66,7 +72,7 @@ class OpenAiApi(Api):
         return self.json(record, {"object": "list", "data": models})
 
     async def chat(self, request: web.Request, record: Record) -> web.StreamResponse:
-        self._check_key(request)
+        check_bearer(request.headers, self._key)
         record.body = await read_json(request)
         chat = check_chat_request(record.body)
         record.messages = chat.messages
@@ -85,13 +91,6 @@ class OpenAiApi(Api):
             head["object"] = "chat.completion"
             wire = ChatCompletion(script, head, prompt_tokens)
         return await self.answer(request, record, script, wire)
-
-    def _check_key(self, request: web.Request) -> None:
-        key = bearer(request.headers)
-        if key is None:
-            raise RefusalError(401, "Authorization", "You didn't provide an API key.")
-        if self._key is not None and key != self._key:
-            raise RefusalError(401, "Authorization", "Incorrect API key provided.")
 
 
 class ChatCompletion(WholeJson):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sandbox.llm.checks import (
     ANY,
@@ -16,12 +17,14 @@ from sandbox.llm.checks import (
     Rules,
     check_object,
     integer,
-    matching,
     number,
     one_of,
     or_null,
 )
-from sandbox.llm.script import ChatMessage
+from sandbox.llm.content import Part, image_of_url, message_of
+
+if TYPE_CHECKING:
+    from sandbox.llm.script import ChatMessage
 
 REQUIRED: Rules = {"model": NON_EMPTY_TEXT, "messages": NON_EMPTY_LIST}
 OPTIONAL: Rules = {
@@ -74,7 +77,7 @@ MESSAGE_OPTIONAL: Rules = {
     "tool_call_id": TEXT,
     "tool_calls": NON_EMPTY_LIST,
 }
-IMAGE_URL: Rules = {"url": matching(r"https?://.+|data:image/[\w.+-]+;base64,.+", "an image's URL")}
+IMAGE_URL: Rules = {"url": TEXT}
 IMAGE_DETAIL: Rules = {"detail": one_of("auto", "low", "high")}
 PARTS: dict[str, Rules] = {
     "text": {"text": TEXT},
@@ -117,32 +120,32 @@ def check_chat_request(body: object) -> ChatRequest:
 
 def _message(value: object, path: str) -> ChatMessage:
     fields = check_object(value, MESSAGE_REQUIRED, MESSAGE_OPTIONAL, within=path)
-    return ChatMessage(str(fields["role"]), _content(fields, path))
+    return message_of(str(fields["role"]), _content(fields, path))
 
 
-def _content(message: JsonObject, path: str) -> str:
+def _content(message: JsonObject, path: str) -> list[Part]:
     content = message.get("content")
     if isinstance(content, str):
-        return content
+        return [content]
     if isinstance(content, list) and content:
-        parts = (
+        return [
             _part(part, str(message["role"]), f"{path}content[{index}].")
             for index, part in enumerate(content)
-        )
-        return "\n".join(text for text in parts if text is not None)
+        ]
     if content is None and message["role"] == "assistant" and "tool_calls" in message:
-        return ""
+        return []
     raise RefusalError(
         400, f"{path}content", f"Invalid {path}content: expected a string or a list of parts."
     )
 
 
-def _part(value: object, role: str, path: str) -> str | None:
-    """The text of a part; None where it has none."""
+def _part(value: object, role: str, path: str) -> Part:
     kind = value.get("type") if isinstance(value, dict) else None
     if kind not in PARTS or (kind in USER_ONLY_PARTS and role != "user"):
         raise RefusalError(400, f"{path}type", f"Invalid {path}type for the role {role}.")
     fields = check_object(value, {"type": TEXT, **PARTS[kind]}, within=path)
     if kind == "image_url":
-        check_object(fields["image_url"], IMAGE_URL, IMAGE_DETAIL, within=f"{path}image_url.")
+        within = f"{path}image_url."
+        image = check_object(fields["image_url"], IMAGE_URL, IMAGE_DETAIL, within=within)
+        return image_of_url(image["url"], f"{within}url")
     return str(fields["text"]) if kind == "text" else None

@@ -16,11 +16,23 @@ HTML_ERROR_PAGE = "<html><body><h1>502 Bad Gateway</h1></body></html>\n"
 
 
 @dataclass(frozen=True, slots=True)
+class ChatImage:
+    """An image of a message: its bytes, or the address the server was to fetch it from."""
+
+    media_type: str = ""
+    """As the client declared it; empty where it did not, or where the format has no such field."""
+    data: bytes = b""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """A message as a server understood it; of a list of parts only the text is kept."""
+    """A message as a server understood it; of a list of parts text and images are kept."""
 
     role: str
+    """system, user or assistant, whatever the format calls them; some formats have more."""
     text: str
+    images: tuple[ChatImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,11 @@ class HttpReply:
 
 EMPTY_REPLY = HttpReply(200, "")
 """What llama-cpp-python answers when the context is exceeded: success, and not one byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """Instead of the answer: the prompt does not fit the model's context, in the API's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,8 @@ class Cut:
     """After this many tokens the connection is closed inside the body."""
 
     after: int = 0
+    torn: bool = False
+    """Half of what the next token takes is still sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,8 @@ class CleanEnd:
     """After this many tokens the body ends as HTTP wants it, but without the finish marker."""
 
     after: int = 0
+    torn: bool = False
+    """As in Cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +102,7 @@ class Malformed:
 
 
 MidStreamFault = Stall | StreamError | Cut | CleanEnd | Malformed
-Fault = HttpReply | Silence | MidStreamFault
+Fault = HttpReply | TooLong | Silence | MidStreamFault
 
 
 def echo(messages: Sequence[ChatMessage]) -> str:
@@ -105,7 +126,11 @@ class Script:
     chunking: Literal["words", "chars"] = "words"
     """What a token is. One token is one delta, and one network write where `write_size` is None."""
     write_size: int | None = None
-    """Bytes of body in a network write, whatever they hold: 1 splits every UTF-8 sequence."""
+    """Bytes of body in a network write, whatever they hold: 1 splits every UTF-8 sequence.
+    Counted before compression."""
+    thinking: str = ""
+    """What the model thinks before it answers; written at once, where the format has a place for
+    it and the request wants to see it. It does not count as tokens."""
     lone_surrogates: bool = False
     """Write each astral character (emoji) as two JSON lone surrogates over two deltas."""
     comment: str = ": keep-alive"
@@ -113,8 +138,13 @@ class Script:
     comment_every: int = 0
     """Before every n-th chunk, the first included, stands the comment; 0: never."""
     crlf: bool = False
-    """SSE lines end in CRLF instead of LF."""
+    """Lines end in CRLF instead of LF, in the formats that have lines."""
+    padding: int = 0
+    """Spaces before the first JSON object, on its line: 10,000,000 make a legal line of 10 MB."""
+    gzip: bool = False
+    """The body is compressed, whatever the client accepts; each write can be read at once."""
     finish_reason: str | None = "stop"
+    """stop, length and content_filter become what the format calls them; others stay as written."""
     content_type: str | None = None
     """None: the protocol's own."""
     fault: Fault | None = None

@@ -13,12 +13,16 @@ from aiohttp import web
 from yarl import URL
 
 from sandbox.llm.aichat import AichatApi
+from sandbox.llm.anthropic import AnthropicApi
 from sandbox.llm.control import Control
+from sandbox.llm.gemini import GeminiApi
 from sandbox.llm.getgpt import GetGptApi
 from sandbox.llm.gptalk import GptalkApi
 from sandbox.llm.journal import Journal
+from sandbox.llm.ollama import OllamaApi
 from sandbox.llm.openai import OpenAiApi
 from sandbox.llm.playbook import Condition, Playbook
+from sandbox.llm.responses import ResponsesApi
 from sandbox.llm.script import Script, echo
 from sandbox.llm.wire import dump
 from sandbox.llm.yqcloud import YqcloudApi
@@ -41,8 +45,9 @@ SHUTDOWN_GRACE = 0.01
 class LlmSandbox:
     """Model servers under test: `async with LlmSandbox() as sandbox`.
 
-    Every URL is what the protocol's base_url takes. `key` is the Bearer key of the OpenAI server;
-    None accepts any key, though not none. Raises ValueError for a host that is not loopback.
+    Every URL is what the protocol's base_url takes. `key` is the key of those servers that want
+    one (openai, responses, anthropic, gemini); None accepts any, though not none. Raises
+    ValueError for a host that is not loopback.
     """
 
     def __init__(
@@ -62,6 +67,10 @@ class LlmSandbox:
         """Its counters (`logins`, `uses`) and knobs (`expire_tokens`, `refuse_next`)."""
         self._apis: tuple[Api, ...] = (
             OpenAiApi(self._journal, self._playbook, key),
+            ResponsesApi(self._journal, self._playbook, key),
+            AnthropicApi(self._journal, self._playbook, key),
+            GeminiApi(self._journal, self._playbook, key),
+            OllamaApi(self._journal, self._playbook),
             GetGptApi(self._journal, self._playbook),
             YqcloudApi(self._journal, self._playbook),
             AichatApi(self._journal, self._playbook),
@@ -108,6 +117,22 @@ class LlmSandbox:
     @property
     def openai_url(self) -> str:
         return self.urls["openai"]
+
+    @property
+    def responses_url(self) -> str:
+        return self.urls["responses"]
+
+    @property
+    def anthropic_url(self) -> str:
+        return self.urls["anthropic"]
+
+    @property
+    def gemini_url(self) -> str:
+        return self.urls["gemini"]
+
+    @property
+    def ollama_url(self) -> str:
+        return self.urls["ollama"]
 
     @property
     def getgpt_url(self) -> str:
@@ -166,7 +191,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--first-token", type=_not_negative, default=0.0, help="seconds before the first token"
     )
     parser.add_argument(
-        "--key", default=DEFAULT_KEY, help=f"the OpenAI server's key (default: {DEFAULT_KEY})"
+        "--key", default=DEFAULT_KEY, help=f"the servers' API key (default: {DEFAULT_KEY})"
     )
     parser.add_argument(
         "--text",

@@ -36,6 +36,10 @@ class Wire(ABC):
     @abstractmethod
     def delta(self, token: str) -> bytes: ...
 
+    def thought(self, token: str) -> bytes:  # noqa: ARG002 - some formats have no place for it
+        """A piece of what the model thinks; empty where that is not shown."""
+        return b""
+
     @abstractmethod
     def finish(self, tokens: int) -> bytes:
         """The end marker of an answer of so many tokens."""
@@ -59,11 +63,15 @@ class SseWire(Wire):
     content_type: ClassVar[str] = "text/event-stream"
 
     def __init__(self, script: Script) -> None:
-        line_end = b"\r\n" if script.crlf else b"\n"
-        self.event_end = 2 * line_end
+        self.line_end = b"\r\n" if script.crlf else b"\n"
+        self.event_end = 2 * self.line_end
 
     def event(self, data: bytes) -> bytes:
         return b"data: " + data + self.event_end
+
+    def named(self, name: bytes, data: bytes) -> bytes:
+        """An event with a type of its own."""
+        return b"event: " + name + self.line_end + self.event(data)
 
     def comment(self, text: str) -> bytes:
         return text.encode() + self.event_end
@@ -92,6 +100,10 @@ class ChatChunks(SseWire):
     def delta(self, token: str) -> bytes:
         return self._choice(b'{"content":' + dump(token) + b"}")
 
+    def thought(self, token: str) -> bytes:
+        """As DeepSeek, vLLM and others extend OpenAI's format, which hides what is thought."""
+        return self._choice(b'{"reasoning_content":' + dump(token) + b"}")
+
     def finish(self, tokens: int) -> bytes:
         last = self._choice(b"{}", dump(self._finish_reason))
         if self._prompt_tokens is not None:
@@ -118,6 +130,26 @@ class WholeJson(Wire):
 
     def malformed(self) -> bytes:
         return b'"]'
+
+
+class WholeBlocks(WholeJson):
+    """One JSON object whose text is in several strings, each opened by its first token."""
+
+    def __init__(self) -> None:
+        self._start = b""
+        self._end = b""
+
+    def block(self, start: bytes, end: bytes, token: str) -> bytes:
+        """`token` inside the block between `start` and `end`; a block before it is closed."""
+        opened = b""
+        if self._start != start:
+            opened = self._end + b"," + start if self._end else start
+            self._start, self._end = start, end
+        return opened + dump(token)[1:-1]
+
+    def close(self) -> bytes:
+        """What closes the open block; empty where there was none."""
+        return self._end
 
 
 def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sandbox.llm.script import Script
+from sandbox.llm.script import ChatImage, Script, TooLong
 from sandbox.llm.server import LlmSandbox
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -110,6 +110,7 @@ async def test_text_parts_are_read_and_images_taken(
     assert status == 200
     assert "> look" in json.loads(text)["choices"][0]["message"]["content"]
     assert server.requests[-1].body == body
+    assert server.requests[-1].messages[0].images == (ChatImage("image/png", bytes(3)),)
 
 
 async def test_models_are_listed(server: LlmSandbox, client: aiohttp.ClientSession) -> None:
@@ -141,6 +142,21 @@ async def test_key_none_takes_any_key_but_not_none() -> None:
             assert response.status == 200
         async with session.get(url) as response:
             assert response.status == 401
+
+
+async def test_what_is_thought_comes_before_the_text(
+    server: LlmSandbox, client: aiohttp.ClientSession
+) -> None:
+    server.script(Script("Hi", thinking="let me"))
+    deltas = [chunk["choices"][0]["delta"] for chunk in await events(server, client)]
+    thoughts = [{"reasoning_content": "let"}, {"reasoning_content": " me"}]
+    assert deltas[1:-1] == [*thoughts, {"content": "Hi"}]
+
+
+async def test_a_prompt_that_is_too_long(server: LlmSandbox, client: aiohttp.ClientSession) -> None:
+    server.script(Script(fault=TooLong()))
+    status, text = await ask(server, client, {"model": "m", "messages": HELLO})
+    assert (status, json.loads(text)["error"]["code"]) == (400, "context_length_exceeded")
 
 
 GOOD = {

@@ -238,10 +238,11 @@ async def test_scripts_can_be_set_over_http(
     "fault",
     [
         {"kind": "reply", "status": 503, "retry_after": "1"},
+        {"kind": "too_long"},
         {"kind": "silence"},
         {"kind": "stall"},
         {"kind": "error", "after": 1, "message": "x"},
-        {"kind": "cut"},
+        {"kind": "cut", "torn": True},
         {"kind": "clean_end"},
         {"kind": "malformed"},
     ],
@@ -288,7 +289,7 @@ async def test_requests_can_be_read_and_stalls_released_over_http(
         text = await response.text()
     shown = json.loads(text)["requests"]
     assert len(shown) == 1
-    assert shown[0]["messages"] == [{"role": "user", "text": "hello"}]
+    assert shown[0]["messages"] == [{"role": "user", "text": "hello", "images": []}]
     assert shown[0]["tokens_sent"] == 1
     assert shown[0]["stalled"] is True
     assert str(server.key) not in text
@@ -300,13 +301,18 @@ async def test_requests_can_be_read_and_stalls_released_over_http(
 async def test_the_servers_have_urls_of_their_own(server: LlmSandbox) -> None:
     urls = [
         server.openai_url,
+        server.responses_url,
+        server.anthropic_url,
+        server.gemini_url,
+        server.ollama_url,
         server.getgpt_url,
         server.yqcloud_url,
         server.aichat_url,
         server.gptalk_url,
     ]
-    assert len(set(urls)) == 5
+    assert len(set(urls)) == 9
     assert server.openai_url.endswith("/v1")
+    assert server.responses_url.endswith("/v1")
     assert {URL(url).host for url in urls} == {"127.0.0.1"}
 
 
@@ -348,7 +354,10 @@ async def test_the_process_says_where_it_serves_and_stops_on_a_signal(
     )  # fmt: skip
     assert process.stdout is not None
     ready = json.loads(await process.stdout.readline())
-    assert set(ready) == {"server", "openai", "getgpt", "yqcloud", "aichat", "gptalk"}
+    assert set(ready) == {
+        "server", "openai", "responses", "anthropic", "gemini", "ollama",
+        "getgpt", "yqcloud", "aichat", "gptalk",
+    }  # fmt: skip
     headers = {"Authorization": "Bearer k"}
     url = f"{ready['openai']}/chat/completions"
     async with (
