@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -19,9 +17,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.sqlite import insert
 
-from bot import storage
+from bot import conversation, storage
 from bot.messages import TurnKey
-from bot.schema import posted, turns
+from bot.schema import HEARD, NEW, RETRY, After, Outcome, Turn, posted, turn_of, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,39 +34,6 @@ log = structlog.get_logger(__name__)
 
 LONGEST_BACKOFF = 30.0
 """Seconds between two tries to use a database that can't be used."""
-NEW, RETRY = "new", "retry"
-"""The commands that the history itself understands: forget what was before; ask again."""
-
-
-class Outcome(StrEnum):
-    """How the model's side of a turn ended."""
-
-    WHOLE = "whole"
-    PARTIAL = "partial"
-    """The provider failed after some text."""
-    FAILED = "failed"
-    """The provider failed before any text."""
-    STOPPED = "stopped"
-    """The reader said stop."""
-    REMOVED = "removed"
-    """The reader deleted the answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A question and, once `outcome` is set, what became of it."""
-
-    seq: int
-    key: TurnKey
-    command: str
-    question: str
-    asked_at: float
-    """Seconds since the epoch."""
-    answer: str | None
-    outcome: Outcome | None
-    notice: str | None
-    answer_tokens: int | None
-    settled: bool
 
 
 class History:
@@ -91,12 +56,41 @@ class History:
         await self._run(self._engine.dispose)
         self._thread.shutdown(wait=False)
 
-    async def ask(self, key: TurnKey, question: str, *, sender: str, command: str = "") -> Turn:
+    async def ask(
+        self,
+        key: TurnKey,
+        question: str,
+        *,
+        sender: str,
+        command: str = "",
+        after: After | None = None,
+        own: bool = False,
+    ) -> Turn:
         """Write down what was asked, unless it was written down before.
 
-        A retry takes over the question it repeats.
+        It goes on from `after`; None: from the turn before it in its chat. A retry takes over the
+        last question of the chat, or, with `own`, the sender's last one.
         """
-        return await self._run(self._ask, key, question, sender, command)
+        return await self._run(self._ask, key, question, sender, command, after, own)
+
+    async def hear(self, key: TurnKey, text: str, *, sender: str, after: After) -> After:
+        """Write down a message that asked nothing of the bot, unless it is known."""
+        return await self._run(self._hear, key, text, sender, after)
+
+    async def locate(self, chats: Sequence[ChatKey], message: str) -> After | None:
+        """What goes on from `message`, posted or received in one of `chats`; None: not known."""
+        return await self._run(self._locate, chats, message)
+
+    async def reword(self, chats: Sequence[ChatKey], message: str, text: str) -> None:
+        """A message received in one of `chats` reads `text` now; empty: it was taken back."""
+        await self._run(self._reword, chats, message, text)
+
+    async def has_turns(self, chat: ChatKey) -> bool:
+        return await self._run(self._has_turns, chat)
+
+    async def latest(self, platform: str, since: float) -> list[TurnKey]:
+        """The last turn of each chat in which something was asked `since` (the epoch's seconds)."""
+        return await self._run(self._latest, platform, since)
 
     async def turn(self, key: TurnKey) -> Turn | None:
         return await self._run(self._turn, key)
@@ -121,12 +115,12 @@ class History:
         """
         return await self._run(self._window, turn, budget, cost)
 
-    async def messages(self, turn: Turn) -> Sequence[str]:
-        """The ids of the messages posted for `turn`, by page."""
+    async def messages(self, turn: Turn) -> list[tuple[int, str]]:
+        """The messages posted for `turn`: number and id, by number."""
         return await self._run(self._messages, turn)
 
-    async def add_message(self, turn: Turn, page: int, message: str) -> None:
-        await self._run(self._add_message, turn, page, message)
+    async def add_message(self, turn: Turn, number: int, message: str) -> None:
+        await self._run(self._add_message, turn, number, message)
 
     async def remove_message(self, turn: Turn, message: str) -> None:
         await self._run(self._remove_message, turn, message)
@@ -153,10 +147,20 @@ class History:
 
         await self._run(write)
 
-    def _ask(self, key: TurnKey, question: str, sender: str, command: str) -> Turn:
+    def _ask(
+        self,
+        key: TurnKey,
+        question: str,
+        sender: str,
+        command: str,
+        after: After | None,
+        own: bool,  # noqa: FBT001 - as `_run` passes arguments
+    ) -> Turn:
         with self._engine.begin() as db:
+            repeated = None
             if command == RETRY:
-                question = self._last_question(db, key.chat)
+                repeated = self._last_asked(db, key.chat, sender if own else None)
+                question, after = (repeated.question, repeated.after) if repeated else ("", None)
             values = {
                 "key": str(key),
                 "chat": str(key.chat),
@@ -164,58 +168,97 @@ class History:
                 "question": question,
                 "sender": sender,
                 "asked_at": time.time(),
+                "parent": after.seq if after else None,
+                "parent_question_only": after.question_only if after else False,
+                "repeats": repeated.seq if repeated else None,
             }
             db.execute(insert(turns).values(values).on_conflict_do_nothing())
-            return _turn(db.execute(sa.select(turns).where(turns.c.key == str(key))).one())
+            return turn_of(db.execute(sa.select(turns).where(turns.c.key == str(key))).one())
+
+    def _hear(self, key: TurnKey, text: str, sender: str, after: After) -> After:
+        heard = {
+            "key": str(key),
+            "chat": str(key.chat),
+            "command": HEARD,
+            "question": text,
+            "sender": sender,
+            "asked_at": time.time(),
+            "parent": after.seq,
+            "parent_question_only": after.question_only,
+            "outcome": Outcome.WHOLE,
+            "settled": True,
+        }
+        with self._engine.begin() as db:
+            db.execute(insert(turns).values(heard).on_conflict_do_nothing())
+            seq = db.execute(sa.select(turns.c.seq).where(turns.c.key == str(key))).scalar_one()
+        return After(seq, question_only=True)
 
     def _turn(self, key: TurnKey) -> Turn | None:
         with self._engine.connect() as db:
             row = db.execute(sa.select(turns).where(turns.c.key == str(key))).one_or_none()
-        return _turn(row) if row is not None else None
+        return turn_of(row) if row is not None else None
 
     @staticmethod
-    def _last_question(db: sa.Connection, chat: ChatKey) -> str:
+    def _last_asked(db: sa.Connection, chat: ChatKey, sender: str | None) -> Turn | None:
+        """The question that a /retry repeats."""
         last = (
-            sa.select(turns.c.question, turns.c.command)
+            sa.select(turns)
             .where(turns.c.chat == str(chat), turns.c.command.in_(("", RETRY, NEW)))
             .order_by(turns.c.seq.desc())
             .limit(1)
         )
+        if sender is not None:
+            last = last.where((turns.c.sender == sender) | (turns.c.command == NEW))
         row = db.execute(last).one_or_none()
-        return "" if row is None or row.command == NEW else row.question
+        return None if row is None or row.command == NEW else turn_of(row)
 
     def _window(self, turn: Turn, budget: int, cost: Callable[[Turn], int]) -> list[Turn]:
-        rows = (
-            sa.select(turns)
-            .where(turns.c.chat == str(turn.key.chat), turns.c.seq < turn.seq)
-            .where(turns.c.command.in_(("", RETRY, NEW)))
-            .order_by(turns.c.seq.desc())
-        )
-        kept: list[Turn] = []
-        superseded = 1 if turn.command == RETRY else 0
         with self._engine.connect() as db:
-            for row in db.execute(rows):
-                if row.command == NEW:
-                    break
-                past = _turn(row)
-                skip, superseded = superseded > 0, max(0, superseded - 1)
-                superseded += past.command == RETRY
-                if skip or not past.question:
-                    continue
-                budget -= cost(past)
-                if budget < 0:
-                    break
-                kept.append(past)
-        kept.reverse()
-        return kept
+            return conversation.window(db, turn, budget, cost)
 
-    def _messages(self, turn: Turn) -> Sequence[str]:
-        query = sa.select(posted.c.message).where(posted.c.turn == turn.seq).order_by(posted.c.page)
+    def _locate(self, chats: Sequence[ChatKey], message: str) -> After | None:
         with self._engine.connect() as db:
-            return db.execute(query).scalars().all()
+            answered = db.execute(
+                sa.select(turns.c.seq)
+                .join(posted, posted.c.turn == turns.c.seq)
+                .where(posted.c.message == message, turns.c.chat.in_(map(str, chats)))
+            ).first()
+            if answered is not None:
+                return After(answered.seq)
+            asked = db.execute(
+                sa.select(turns.c.seq).where(turns.c.key.in_(_keys(chats, message)))
+            ).first()
+        return After(asked.seq, question_only=True) if asked is not None else None
 
-    def _add_message(self, turn: Turn, page: int, message: str) -> None:
-        row = insert(posted).values(turn=turn.seq, page=page, message=message)
+    def _reword(self, chats: Sequence[ChatKey], message: str, text: str) -> None:
+        asked = (turns.c.key.in_(_keys(chats, message)), turns.c.command.in_(("", HEARD)))
+        with self._engine.begin() as db:
+            db.execute(sa.update(turns).where(*asked).values(question=text))
+
+    def _has_turns(self, chat: ChatKey) -> bool:
+        asked = (turns.c.chat == str(chat), turns.c.command != HEARD)
+        with self._engine.connect() as db:
+            return db.execute(sa.select(turns.c.seq).where(*asked).limit(1)).first() is not None
+
+    def _latest(self, platform: str, since: float) -> list[TurnKey]:
+        found: dict[str, TurnKey] = {}
+        newest = sa.select(turns.c.key, turns.c.chat, turns.c.asked_at, turns.c.command)
+        with self._engine.connect() as db:
+            for row in db.execute(newest.order_by(turns.c.seq.desc())):
+                if row.asked_at < since:
+                    break
+                ours = row.command != HEARD and row.chat.startswith(f"{platform}:")
+                if ours and row.chat not in found:
+                    found[row.chat] = TurnKey.parse(row.key)
+        return list(found.values())
+
+    def _messages(self, turn: Turn) -> list[tuple[int, str]]:
+        query = sa.select(posted.c.page, posted.c.message).where(posted.c.turn == turn.seq)
+        with self._engine.connect() as db:
+            return [(row.page, row.message) for row in db.execute(query.order_by(posted.c.page))]
+
+    def _add_message(self, turn: Turn, number: int, message: str) -> None:
+        row = insert(posted).values(turn=turn.seq, page=number, message=message)
         with self._engine.begin() as db:
             db.execute(row.on_conflict_do_update(["turn", "page"], set_={"message": message}))
 
@@ -226,16 +269,5 @@ class History:
             )
 
 
-def _turn(row: sa.Row[tuple[object, ...]]) -> Turn:
-    return Turn(
-        seq=row.seq,
-        key=TurnKey.parse(row.key),
-        command=row.command,
-        question=row.question,
-        asked_at=row.asked_at,
-        answer=row.answer,
-        outcome=Outcome(row.outcome) if row.outcome else None,
-        notice=row.notice,
-        answer_tokens=row.answer_tokens,
-        settled=row.settled,
-    )
+def _keys(chats: Sequence[ChatKey], message: str) -> list[str]:
+    return [str(TurnKey(chat, message)) for chat in chats]

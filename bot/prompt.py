@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.history import Outcome
+from bot.schema import Outcome
 from providers.base import Message, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bot.history import Turn
     from bot.messages import Incoming
+    from bot.schema import Turn
 
 CUT_OFF = "[This answer was cut off here.]"
 

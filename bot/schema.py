@@ -1,6 +1,16 @@
-"""The tables of the history database; `bot/migrations` brings a database to this shape."""
+"""The tables of the history database, and what a row of them means.
+
+`bot/migrations` brings a database to this shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 import sqlalchemy as sa
+
+from bot.messages import TurnKey
 
 metadata = sa.MetaData()
 
@@ -11,12 +21,18 @@ turns = sa.Table(
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("key", sa.String, nullable=False, unique=True),
     sa.Column("chat", sa.String, nullable=False),
-    # Empty for a question; else the command's name.
+    # Empty for a question; else the command's name, or HEARD.
     sa.Column("command", sa.String, nullable=False, server_default=""),
     # As the model is given it; for a /retry, the question it asks again.
     sa.Column("question", sa.String, nullable=False, server_default=""),
     sa.Column("sender", sa.String, nullable=False, server_default=""),
     sa.Column("asked_at", sa.Float, nullable=False),
+    # The turn it goes on from; null: the one before it in its chat; 0: none.
+    sa.Column("parent", sa.Integer),
+    # It goes on from the parent's question: the parent's answer does not belong to it.
+    sa.Column("parent_question_only", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The turn whose question a /retry asks again.
+    sa.Column("repeats", sa.Integer),
     # These are null until the turn has ended on the model's side.
     sa.Column("answer", sa.String),
     sa.Column("outcome", sa.String),
@@ -33,8 +49,80 @@ posted = sa.Table(
     "posted",
     metadata,
     sa.Column("turn", sa.Integer, sa.ForeignKey("turns.seq", ondelete="CASCADE")),
+    # Of the message among all that were ever created for the answer, from 0.
     sa.Column("page", sa.Integer),
-    # The platform's id of the message that shows the page.
+    # The platform's id of the message.
     sa.Column("message", sa.String, nullable=False),
     sa.PrimaryKeyConstraint("turn", "page"),
+    sa.Index("posted_by_message", "message"),
 )
+
+NEW, RETRY = "new", "retry"
+"""The commands that the history itself understands: forget what was before; ask again."""
+HEARD = "heard"
+"""In place of a command: a message that asked nothing of the bot, and that a question refers to."""
+
+
+class Outcome(StrEnum):
+    """How the model's side of a turn ended."""
+
+    WHOLE = "whole"
+    PARTIAL = "partial"
+    """The provider failed after some text."""
+    FAILED = "failed"
+    """The provider failed before any text."""
+    STOPPED = "stopped"
+    """The reader said stop."""
+    REMOVED = "removed"
+    """The reader deleted the answer, or the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What a turn goes on from: its conversation is that turn's, and that turn."""
+
+    seq: int
+    """0: nothing was said before."""
+    question_only: bool = False
+    """That turn's answer does not belong to the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and, once `outcome` is set, what became of it."""
+
+    seq: int
+    key: TurnKey
+    command: str
+    question: str
+    sender: str
+    asked_at: float
+    """Seconds since the epoch."""
+    after: After | None
+    """None: the turn before it in its chat."""
+    repeats: int | None
+    answer: str | None
+    outcome: Outcome | None
+    notice: str | None
+    answer_tokens: int | None
+    settled: bool
+
+
+def turn_of(row: sa.Row[tuple[object, ...]]) -> Turn:
+    """A whole row of `turns`."""
+    after = None if row.parent is None else After(row.parent, row.parent_question_only)
+    return Turn(
+        seq=row.seq,
+        key=TurnKey.parse(row.key),
+        command=row.command,
+        question=row.question,
+        sender=row.sender,
+        asked_at=row.asked_at,
+        after=after,
+        repeats=row.repeats,
+        answer=row.answer,
+        outcome=Outcome(row.outcome) if row.outcome else None,
+        notice=row.notice,
+        answer_tokens=row.answer_tokens,
+        settled=row.settled,
+    )

@@ -48,8 +48,8 @@ def engine(path: Path) -> sa.Engine:
     return made
 
 
-def migrate(target: sa.Engine) -> None:
-    """Bring the history database to the shape this code needs."""
+def migrate(target: sa.Engine, revision: str = "head") -> None:
+    """Bring the history database to the shape this code needs, or to an earlier `revision`."""
     from alembic import command  # noqa: PLC0415 - a heavy import that only a start needs
     from alembic.config import Config  # noqa: PLC0415
 
@@ -57,7 +57,7 @@ def migrate(target: sa.Engine) -> None:
     config.set_main_option("script_location", "bot:migrations")
     with target.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 @contextmanager

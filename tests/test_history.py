@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from bot.history import History, Outcome, Turn
+from bot import storage
+from bot.history import History
 from bot.messages import ChatKey, TurnKey
+from bot.schema import After, Outcome, Turn
 from bot.storage import StorageError
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHAT = ChatKey("telegram", "7", "1")
+OLD_COLUMNS = ("seq", "key", "chat", "command", "question", "asked_at", "answer", "outcome")
+"""Of the first release, those that must be given."""
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ async def test_a_turn_outlives_the_process(tmp_path: Path) -> None:
     assert read is not None
     assert (read.question, read.answer, read.outcome) == ("q1", "a1", Outcome.WHOLE)
     assert read.settled
-    assert await second.messages(read) == ["100"]
+    assert await second.messages(read) == [(0, "100")]
     await second.close()
 
 
@@ -134,9 +138,9 @@ async def test_posted_messages_are_kept_by_page(history: History) -> None:
     turn = await ask(history, 1)
     for page, message in ((0, "10"), (1, "11"), (1, "12")):
         await history.add_message(turn, page, message)
-    assert await history.messages(turn) == ["10", "12"]
+    assert await history.messages(turn) == [(0, "10"), (1, "12")]
     await history.remove_message(turn, "12")
-    assert await history.messages(turn) == ["10"]
+    assert await history.messages(turn) == [(0, "10")]
 
 
 async def test_a_database_that_is_busy_is_waited_for(history: History) -> None:
@@ -161,3 +165,112 @@ async def test_many_at_once_keep_their_order(history: History) -> None:
     turns = await asyncio.gather(*(ask(history, message) for message in range(200)))
     assert [turn.seq for turn in turns] == sorted(turn.seq for turn in turns)
     assert len({turn.seq for turn in turns}) == 200
+
+
+async def branch(history: History, message: int, after: After | None) -> Turn:
+    key = TurnKey(CHAT, str(message))
+    turn = await history.ask(key, f"q{message}", sender="9", after=after)
+    await history.end(turn, f"a{message}", Outcome.WHOLE, notice="", tokens=None)
+    return turn
+
+
+async def test_a_branch_goes_on_from_an_answer_and_what_led_to_it(history: History) -> None:
+    for message in (1, 2, 3):
+        turn = await exchange(history, message)
+        await history.add_message(turn, 0, f"{message}00")
+    after = await history.locate([CHAT], "200")
+    branched = await branch(history, 4, after)
+    assert await window(history, branched) == [("q1", "a1"), ("q2", "a2")]
+    later = [("q1", "a1"), ("q2", "a2"), ("q4", "a4")]
+    assert await window(history, await ask(history, 5)) == later
+
+
+async def test_a_branch_from_a_question_leaves_its_answer_out(history: History) -> None:
+    for message in (1, 2):
+        await exchange(history, message)
+    after = await history.locate([CHAT], "1")
+    assert await window(history, await branch(history, 3, after)) == [("q1", None)]
+
+
+async def test_a_branch_may_go_on_from_what_was_said_in_another_chat(history: History) -> None:
+    turn = await exchange(history, 1)
+    await history.add_message(turn, 0, "100")
+    thread = TurnKey(ChatKey("telegram", "7", "1", "100"), "2")
+    after = await history.locate([thread.chat, CHAT], "100")
+    asked = await history.ask(thread, "q2", sender="9", after=after)
+    assert await window(history, asked) == [("q1", "a1")]
+
+
+async def test_what_others_said_is_part_of_the_branch_it_led_to_and_of_no_other(
+    history: History,
+) -> None:
+    await exchange(history, 1)
+    said = await history.hear(TurnKey(CHAT, "2"), "Bo: look", sender="8", after=After(0))
+    said = await history.hear(TurnKey(CHAT, "3"), "Cy: and here", sender="7", after=said)
+    assert await window(history, await branch(history, 4, said)) == [
+        ("Bo: look", None),
+        ("Cy: and here", None),
+    ]
+    assert await history.locate([CHAT], "3") == said
+    fresh = TurnKey(ChatKey("telegram", "7", "2"), "5")
+    assert await window(history, await history.ask(fresh, "q5", sender="9")) == []
+
+
+async def test_what_was_edited_or_taken_back_is_remembered_so(history: History) -> None:
+    await exchange(history, 1)
+    await exchange(history, 2)
+    await history.reword([CHAT], "1", "as it reads now")
+    await history.reword([CHAT], "2", "")
+    assert await window(history, await ask(history, 3)) == [("as it reads now", "a1")]
+
+
+async def test_a_question_that_is_being_answered_is_not_told_to_another(history: History) -> None:
+    await exchange(history, 1)
+    await ask(history, 2)
+    assert await window(history, await ask(history, 3)) == [("q1", "a1")]
+
+
+async def test_ones_own_last_question_is_repeated_where_many_ask(history: History) -> None:
+    for message, sender in ((1, "8"), (2, "9"), (3, "8")):
+        key = TurnKey(CHAT, str(message))
+        turn = await history.ask(key, f"q{message}", sender=sender)
+        await history.end(turn, f"a{message}", Outcome.WHOLE, notice="", tokens=None)
+    key = TurnKey(CHAT, "4")
+    retry = await history.ask(key, "", sender="9", command="retry", own=True)
+    assert retry.question == "q2"
+    assert await window(history, retry) == [("q1", "a1"), ("q3", "a3")]
+
+
+async def test_a_retry_of_a_branch_is_on_that_branch(history: History) -> None:
+    for message in (1, 2):
+        turn = await exchange(history, message)
+        await history.add_message(turn, 0, f"{message}00")
+    await branch(history, 3, await history.locate([CHAT], "100"))
+    retry = await ask(history, 4, command="retry")
+    assert await window(history, retry) == [("q1", "a1")]
+
+
+async def test_the_latest_turn_of_each_chat_is_told_by_platform(history: History) -> None:
+    elsewhere = ChatKey("discord", "7", "5", "6")
+    await ask(history, 1)
+    for message in ("11", "12"):
+        await history.ask(TurnKey(elsewhere, message), "q", sender="9")
+    assert await history.latest("discord", 0.0) == [TurnKey(elsewhere, "12")]
+    assert await history.latest("discord", 1e12) == []
+    assert await history.has_turns(elsewhere)
+    assert not await history.has_turns(ChatKey("discord", "7", "5"))
+
+
+async def test_a_database_of_the_release_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    engine = storage.engine(path)
+    storage.migrate(engine, "0001")
+    with engine.begin() as db:
+        old = sa.table("turns", *map(sa.column, OLD_COLUMNS))
+        for seq, command in ((1, ""), (2, "retry"), (3, "retry")):
+            row = (seq, f"{CHAT}:{seq}:0", str(CHAT), command, "q1", 0.0, f"a{seq}", "whole")
+            db.execute(sa.insert(old).values(dict(zip(OLD_COLUMNS, row, strict=True))))
+    engine.dispose()
+    history = History(path)
+    assert await window(history, await ask(history, 4)) == [("q1", "a3")]
+    await history.close()

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import prompt
-from bot.history import Outcome, Turn
 from bot.messages import ChatKey, Incoming, Sender, TurnKey
+from bot.schema import Outcome, Turn
 from bot.tokens import TokenCount
 from providers.base import Role
 
@@ -20,7 +20,10 @@ def turn(question: str, answer: str | None = None, outcome: Outcome | None = Non
         key=TurnKey(CHAT, "1"),
         command="",
         question=question,
+        sender="9",
         asked_at=0.0,
+        after=None,
+        repeats=None,
         answer=answer,
         outcome=outcome or (Outcome.WHOLE if answer else None),
         notice="",
