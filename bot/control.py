@@ -10,29 +10,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.messages import ChatKey
+    from bot.schema import Turn
 
 
 class Control:
     """The answers being written in this process, and the way to stop them."""
 
     def __init__(self) -> None:
-        # Invariant: at most one turn of a chat runs at a time, which is what the queue ensures.
-        self._running: dict[ChatKey, asyncio.Event] = {}
+        self._running: dict[asyncio.Event, Turn] = {}
 
     @contextmanager
-    def running(self, chat: ChatKey) -> Iterator[asyncio.Event]:
+    def running(self, turn: Turn) -> Iterator[asyncio.Event]:
         """Around the writing of an answer; the event is set when it shall stop."""
-        assert chat not in self._running
-        stop = self._running[chat] = asyncio.Event()
+        stop = asyncio.Event()
+        self._running[stop] = turn
         try:
             yield stop
         finally:
-            del self._running[chat]
+            del self._running[stop]
 
-    def stop(self, chat: ChatKey) -> bool:
-        """Stop the answer being written in `chat`; False where there is none."""
-        stop = self._running.get(chat)
-        if stop is None:
-            return False
-        stop.set()
-        return True
+    def stop(self, chat: ChatKey, sender: str) -> bool:
+        """Stop what is being written in `chat` for `sender`, or else for anyone.
+
+        False where there is nothing to stop.
+        """
+        here = {stop: turn for stop, turn in self._running.items() if turn.key.chat == chat}
+        own = [stop for stop, turn in here.items() if turn.sender == sender]
+        for stop in own or here:
+            stop.set()
+        return bool(here)

@@ -10,25 +10,26 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from bot.reply.pace import Priority
+from bot.reply.pace import Call, Priority
 from bot.reply.pages import Pages
-from bot.reply.plan import Finished, Plan, Remove, Show, Wait
+from bot.reply.plan import Finished, Plan, Remove, Show, Step, Wait
 from bot.reply.surface import (
+    AlreadyPostedError,
     ChatClosedError,
     MessageGoneError,
     NotAppliedError,
     RefusedError,
     SlowDownError,
     SurfaceError,
+    UneditableError,
     UnknownFateError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.messages import ChatKey
     from bot.reply.gate import Gate
-    from bot.reply.surface import Budget, Surface
+    from bot.reply.surface import Surface
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +39,8 @@ UNKNOWN_CREATES = 8
 """Attempts at a page's create of which no answer came, about a minute in all. Each may leave an
 orphan; after so many in a row the platform is taken to swallow our messages and the reply is given
 up."""
-TYPING_EVERY = 4.5
-"""Seconds; Telegram shows an action for 5 s, Discord for 10 s."""
+TYPING_OVERLAP = 0.5
+"""Seconds before the typing indicator fades at which it is shown anew."""
 
 
 class Delivered(Enum):
@@ -56,8 +57,8 @@ class Delivered(Enum):
 class Ledger(Protocol):
     """Remembers over a crash which messages were posted for a turn."""
 
-    async def posted(self, page: int, message: str) -> None:
-        """`message` was created for page number `page`."""
+    async def posted(self, number: int, message: str) -> None:
+        """`message` is the answer's message of this `number`; the numbers grow from 0."""
         ...
 
     async def removed(self, message: str) -> None:
@@ -89,15 +90,20 @@ class Reply:
         ledger: Ledger,
         *,
         nonce: str,
-        posted: Sequence[str] = (),
+        posted: Sequence[tuple[int, str]] = (),
     ) -> None:
-        """`nonce` names the turn; `posted` holds the messages of an earlier, interrupted run."""
+        """`nonce` names the turn; `posted` are the messages of an earlier, interrupted run."""
         self.counts = Counts()
         self._surface = surface
         self._gate = gate
         self._ledger = ledger
         self._nonce = nonce
-        self._plan = Plan(Pages(surface.markup, surface.limits.page_size), posted)
+        limits = surface.limits
+        pages = Pages(surface.markup, limits.page_size)
+        self._plan = Plan(pages, posted, fresh_final=limits.fresh_final)
+        self._edit = self._create = Call(surface.chat, limits.chat)
+        if limits.creates is not None:
+            self._create = Call(surface.chat, limits.creates, "create")
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
         self._news = asyncio.Event()
@@ -114,12 +120,8 @@ class Reply:
     # What the pace wants to know (bot.reply.pace.Waiting).
 
     @property
-    def chat(self) -> ChatKey:
-        return self._surface.chat
-
-    @property
-    def chat_budget(self) -> Budget:
-        return self._surface.limits.chat
+    def call(self) -> Call:
+        return self._create if self._plan.creates else self._edit
 
     @property
     def priority(self) -> Priority:
@@ -166,42 +168,56 @@ class Reply:
                     self._news.clear()
                     await self._news.wait()
                     continue
-                await self._gate.admit(self)
-                await self._take(self._plan.next())
+                call = await self._gate.admit(self)
+                await self._take(call, self._plan.next())
         except MessageGoneError:
             return Delivered.REMOVED
         except (ChatClosedError, RefusedError, UnknownFateError) as error:
-            log.warning("reply given up", chat=str(self.chat), reason=str(error))
+            log.warning("reply given up", chat=str(self._surface.chat), reason=str(error))
             return Delivered.CLOSED
         finally:
             self._text_shown.set()
         return Delivered.WHOLE
 
-    async def _take(self, step: Show | Remove | Wait | Finished) -> None:
-        """Make the one call that was admitted; the plan may have changed while it waited."""
-        if not isinstance(step, Show | Remove):
-            self._gate.pace.refund(self, self._loop.time())
+    async def _take(self, call: Call, step: Step) -> None:
+        """Make the one call that was admitted, if it is still the one to make."""
+        if not isinstance(step, Show | Remove) or self.call is not call:
+            self._gate.not_made(call)
             return
         if self._unsure and isinstance(step, Show) and step.message is None:
             step = self._unsure
         self.counts.calls += 1
+        trouble: SurfaceError | None = None
         try:
-            with self._gate.calling():
-                await (self._show(step) if isinstance(step, Show) else self._remove(step))
+            await (self._show(step) if isinstance(step, Show) else self._remove(step))
         except SurfaceError as error:
-            await self._recover(step, error)
+            trouble = error
+        finally:
+            self._gate.done(call)
+        if allowance := self._surface.allowance:
+            self._gate.pace.told(call, allowance, self._loop.time())
+        if trouble is None:
+            self._succeeded(call)
         else:
-            self._text_shown.set()
-            self._failures = self._unknown_creates = 0
-            self._unsure = None
-            self._since = self._loop.time()
-            self._gate.pace.succeeded(self, self._since)
+            await self._recover(call, step, trouble)
+
+    def _succeeded(self, call: Call) -> None:
+        self._text_shown.set()
+        self._failures = self._unknown_creates = 0
+        self._unsure = None
+        self._since = self._loop.time()
+        self._gate.pace.succeeded(call, self._since)
 
     async def _show(self, show: Show) -> None:
         if show.message is None:
-            nonce = f"{self._nonce}:{show.page}"
-            message = await self._surface.create(show.rendered, number=show.page, nonce=nonce)
-            await self._ledger.posted(show.page, message)
+            nonce = f"{self._nonce}:{show.number}"
+            try:
+                message = await self._surface.create(show.rendered, number=show.page, nonce=nonce)
+            except AlreadyPostedError as error:
+                await self._ledger.posted(show.number, error.message)
+                self._plan.created(show, error.message)
+                return
+            await self._ledger.posted(show.number, message)
             self._plan.shown(show, message)
         else:
             await self._surface.edit(show.message, show.rendered)
@@ -212,34 +228,43 @@ class Reply:
         await self._ledger.removed(remove.message)
         self._plan.removed(remove)
 
-    async def _recover(self, step: Show | Remove, error: SurfaceError) -> None:
+    async def _recover(self, call: Call, step: Show | Remove, error: SurfaceError) -> None:
         """Wait as long as `error` asks; raise it where waiting does not help."""
         match error:
             case SlowDownError():
                 self.counts.refusals += 1
-                self._gate.pace.refused(self, error.retry_after, self._loop.time())
-                log.info("slowed down", chat=str(self.chat), retry_after=error.retry_after)
+                self._gate.pace.refused(call, error.retry_after, self._loop.time())
+                log.info("slowed down", chat=str(self._surface.chat), retry_after=error.retry_after)
             case RefusedError():
                 if not self._plan.drop_formatting():
                     raise error
                 self._unsure = None
                 log.warning("formatting refused, sending plain", reason=str(error))
+            case UneditableError():
+                self._plan.renew()
+                log.info("can't be edited any more, posting anew", reason=str(error))
             case UnknownFateError() if isinstance(step, Show) and step.message is None:
-                self.counts.ambiguous += 1
-                self._unknown_creates += 1
                 self._unsure = step
-                if self._unknown_creates >= UNKNOWN_CREATES:
-                    raise error
+                if not self._surface.limits.nonces:
+                    self._count_orphan(error)
                 await self._back_off(error)
             case NotAppliedError() | UnknownFateError():
                 await self._back_off(error)
             case _:
                 raise error
 
+    def _count_orphan(self, error: UnknownFateError) -> None:
+        self.counts.ambiguous += 1
+        self._unknown_creates += 1
+        if self._unknown_creates >= UNKNOWN_CREATES:
+            raise error
+
     async def _back_off(self, error: SurfaceError) -> None:
         self._failures += 1
         delay = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (self._failures - 1))
-        log.warning("platform call failed", chat=str(self.chat), reason=str(error), again_in=delay)
+        log.warning(
+            "platform call failed", chat=str(self._surface.chat), reason=str(error), again_in=delay
+        )
         await asyncio.sleep(delay)
 
     async def _type(self) -> None:
@@ -249,12 +274,12 @@ class Reply:
         """
         while not self._text_shown.is_set():
             waiting = not self._plan.ended and not self._plan.behind
-            if waiting and self._gate.may_act(self):
+            if waiting and self._gate.may_act(self._surface.chat):
                 try:
                     await self._surface.typing()
                 except SurfaceError:
                     # Refused for its rate, too: actions have a budget of their own.
                     return
             with suppress(TimeoutError):
-                async with asyncio.timeout(TYPING_EVERY):
+                async with asyncio.timeout(self._surface.limits.typing_lasts - TYPING_OVERLAP):
                     await self._text_shown.wait()

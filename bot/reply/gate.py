@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bot.reply.pace import Caller, Pace, Waiting
+    from bot.messages import ChatKey
+    from bot.reply.pace import Call, Pace, Waiting
 
 
 class Gate:
@@ -18,32 +16,46 @@ class Gate:
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[Waiting, asyncio.Future[None]] = {}
+        self._waiting: dict[Waiting, asyncio.Future[Call]] = {}
+        # Invariant: one call at a time in a chat, so that what the platform says of its bucket is
+        # true for the next one.
+        self._busy: set[ChatKey] = set()
         self._alarm: asyncio.Handle | None = None
         """When the pace is asked again."""
         self._soon = False
         """That is in this turn of the loop: many changes at once are looked at once."""
         self._closed = False
-        self._calls = 0
-        """Calls under way."""
         self._quiet = asyncio.Event()
-        self._quiet.set()
+        """Set when no call is under way any more."""
 
-    async def admit(self, reply: Waiting) -> None:
-        """Return when `reply` may make one call; the call is paid for.
+    async def admit(self, reply: Waiting) -> Call:
+        """Return when `reply` may make the call that is returned; it is paid for.
 
-        Give it back with `pace.refund` where it is not made. After `close` it never returns.
+        It ends with `done`, or with `not_made`. After `close` nobody is admitted.
         """
-        granted = self._waiting[reply] = self._loop.create_future()
+        granted: asyncio.Future[Call] = self._loop.create_future()
+        self._waiting[reply] = granted
         self.changed()
         try:
-            await granted
+            return await granted
         except asyncio.CancelledError:
             if granted.done() and not granted.cancelled():
-                self.pace.refund(reply, self._loop.time())
+                self.not_made(granted.result())
             raise
         finally:
             self._waiting.pop(reply, None)
+
+    def done(self, call: Call) -> None:
+        """The call has returned: the next one to its chat may go."""
+        self._busy.discard(call.chat)
+        if not self._busy:
+            self._quiet.set()
+        self.changed()
+
+    def not_made(self, call: Call) -> None:
+        """There was nothing to call for any more."""
+        self.pace.refund(call, self._loop.time())
+        self.done(call)
 
     def changed(self) -> None:
         """A reply that waits has another priority now, or a budget has changed."""
@@ -60,34 +72,27 @@ class Gate:
         self._alarm = None
         while self._waiting and not self._closed:
             now = self._loop.time()
-            winner, again_at = self.pace.pick(self._waiting, now)
+            free = (reply for reply in self._waiting if reply.call.chat not in self._busy)
+            winner, again_at = self.pace.pick(free, now)
             if winner is None:
                 if again_at is not None:
                     self._alarm = self._loop.call_at(again_at, self._grant)
                 return
             granted = self._waiting.pop(winner)
             if not granted.cancelled():
-                self.pace.spend(winner, now)
-                granted.set_result(None)
+                call = winner.call
+                self.pace.spend(call, now)
+                self._busy.add(call.chat)
+                granted.set_result(call)
 
-    def may_act(self, caller: Caller) -> bool:
+    def may_act(self, chat: ChatKey) -> bool:
         """Whether a chat action may be shown now; it is paid for."""
-        return not self._closed and self.pace.may_act(caller, self._loop.time())
-
-    @contextmanager
-    def calling(self) -> Iterator[None]:
-        """Around every call to the platform, so that `close` can wait for it."""
-        self._calls += 1
-        self._quiet.clear()
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._quiet.set()
+        return not self._closed and self.pace.may_act(chat, self._loop.time())
 
     async def close(self) -> None:
         """Let nobody through any more, and wait for the calls under way."""
         self._closed = True
         self.changed()
-        await self._quiet.wait()
+        while self._busy:
+            self._quiet.clear()
+            await self._quiet.wait()

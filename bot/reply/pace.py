@@ -5,15 +5,18 @@ Pure: every method takes `now` (seconds of any one monotonic clock) and nothing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from bot.reply.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.messages import ChatKey
-    from bot.reply.surface import Budget
+    from bot.reply.surface import Allowance, Budget
 
 PREVIEW_GAP = 0.25
 """Seconds between two previews of a chat while its burst is untouched: faster than this an
@@ -29,7 +32,6 @@ GRUDGE = 3600.0
 IDLE_CHATS = 1024
 """Chats remembered before those at rest are forgotten."""
 _ALMOST = 1e-6
-"""Bucket levels are sums of floats: a token is whole when it is this close to it."""
 
 
 class Priority(IntEnum):
@@ -43,18 +45,20 @@ class Priority(IntEnum):
     """More of an answer that is still being written."""
 
 
-class Caller(Protocol):
-    """Whoever calls the platform for a chat."""
+class Call(NamedTuple):
+    """A call to the platform as the budgets see it."""
 
-    @property
-    def chat(self) -> ChatKey: ...
-    @property
-    def chat_budget(self) -> Budget: ...
+    chat: ChatKey
+    budget: Budget
+    kind: str = ""
+    """Calls of one kind share a bucket of the chat."""
 
 
-class Waiting(Caller, Protocol):
+class Waiting(Protocol):
     """A reply that has something to show. Its attributes are read anew at every pick."""
 
+    @property
+    def call(self) -> Call: ...
     @property
     def priority(self) -> Priority: ...
     @property
@@ -71,62 +75,19 @@ class Waiting(Caller, Protocol):
 W = TypeVar("W", bound=Waiting)
 
 
-class Bucket:
-    """A token bucket that can be believed in part."""
-
-    def __init__(self, budget: Budget, now: float) -> None:
-        self.budget = budget
-        self.trust = 1.0
-        """0 < trust <= 1: the part of rate and burst that is used."""
-        self._level = budget.burst
-        self._at = now
-        """The time `_level` is true for; after a refusal it lies in the future."""
-
-    @property
-    def rate(self) -> float:
-        return self.budget.rate * self.trust
-
-    @property
-    def burst(self) -> float:
-        # Two at least, so that a preview leaves one for the final.
-        return max(min(2.0, self.budget.burst), self.budget.burst * self.trust)
-
-    def level(self, now: float) -> float:
-        """Tokens there are at `now`; at most `burst`."""
-        if now > self._at:
-            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
-            self._at = now
-        return self._level
-
-    def take(self, now: float) -> None:
-        self._level = self.level(now) - 1.0
-
-    def give_back(self, now: float) -> None:
-        self._level = min(self.burst, self.level(now) + 1.0)
-
-    def drain(self, until: float) -> None:
-        """Leave one token, and let no other come before `until`."""
-        self._level = 1.0
-        self._at = until
-
-    def ready_at(self, need: float, now: float) -> float:
-        """When the bucket holds `need` tokens (`need` above the burst means a full bucket)."""
-        missing = min(need, self.burst) - self.level(now)
-        return now if missing <= _ALMOST else max(now, self._at) + missing / self.rate
-
-
 @dataclass(slots=True)
 class _Chat:
-    bucket: Bucket
+    buckets: dict[str, Bucket] = field(default_factory=dict)
     penalty_until: float = 0.0
     """No call to this chat before it; the platform named it."""
     last_call: float = float("-inf")
 
     def at_rest(self, now: float) -> bool:
         """Forgetting it changes nothing."""
-        full = self.bucket.level(now) >= self.bucket.burst - _ALMOST
-        quiet = PREVIEW_GAP if self.bucket.trust > FORGIVEN else GRUDGE
-        return full and now >= max(self.penalty_until, self.last_call) + quiet
+        trusted = all(bucket.trust > FORGIVEN for bucket in self.buckets.values())
+        quiet = PREVIEW_GAP if trusted else GRUDGE
+        rested = now >= max(self.penalty_until, self.last_call) + quiet
+        return rested and all(bucket.full(now) for bucket in self.buckets.values())
 
 
 class Pace:
@@ -146,8 +107,10 @@ class Pace:
         best: W | None = None
         best_rank: tuple[int, float] | None = None
         again_at: float | None = None
+        waiting = list(waiting)
+        callers = Counter(reply.call.chat for reply in waiting if reply.call.budget.floor)
         for reply in waiting:
-            ready = self._ready_at(reply, now)
+            ready = self._ready_at(reply, now, alone=callers[reply.call.chat] <= 1)
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
                 continue
@@ -156,41 +119,45 @@ class Pace:
                 best, best_rank = reply, rank
         return (best, None) if best is not None else (None, again_at)
 
-    def spend(self, caller: Caller, now: float) -> None:
-        """A call to this chat goes out now."""
-        chat = self._chat(caller, now)
-        chat.bucket.take(now)
-        chat.last_call = now
+    def spend(self, call: Call, now: float) -> None:
+        """This call goes out now."""
+        self._bucket(call, now).take(now)
+        self._chats[call.chat].last_call = now
         self._bot.take(now)
         if len(self._chats) > IDLE_CHATS:
             self._chats = {k: c for k, c in self._chats.items() if not c.at_rest(now)}
 
-    def refund(self, caller: Caller, now: float) -> None:
+    def refund(self, call: Call, now: float) -> None:
         """The call that was paid for by `spend` was not made."""
-        self._chat(caller, now).bucket.give_back(now)
+        self._bucket(call, now).give_back(now)
         self._bot.give_back(now)
 
-    def succeeded(self, caller: Caller, now: float) -> None:
+    def succeeded(self, call: Call, now: float) -> None:
         """The platform took a call: the chat's budget is believed a little more."""
-        bucket = self._chat(caller, now).bucket
+        bucket = self._bucket(call, now)
         bucket.level(now)
         bucket.trust += (1.0 - bucket.trust) * RECOVERY
 
-    def refused(self, caller: Caller, retry_after: float, now: float) -> None:
-        """The platform named a penalty of `retry_after` seconds for this chat."""
-        chat = self._chat(caller, now)
-        chat.penalty_until = max(chat.penalty_until, now + retry_after)
-        chat.bucket.trust = max(DISTRUST**2, chat.bucket.trust * DISTRUST)
-        # One token waits at the end of the penalty, so that the owed text goes out at once.
-        chat.bucket.drain(chat.penalty_until)
+    def told(self, call: Call, allowance: Allowance, now: float) -> None:
+        """The platform said what is left; that overrules what was declared."""
+        self._bucket(call, now).told(allowance, now)
 
-    def may_act(self, caller: Caller, now: float) -> bool:
+    def refused(self, call: Call, retry_after: float, now: float) -> None:
+        """The platform named a penalty of `retry_after` seconds for this chat."""
+        bucket = self._bucket(call, now)
+        chat = self._chats[call.chat]
+        chat.penalty_until = max(chat.penalty_until, now + retry_after)
+        bucket.trust = max(DISTRUST**2, bucket.trust * DISTRUST)
+        # One token waits at the end of the penalty, so that the owed text goes out at once.
+        bucket.drain(chat.penalty_until)
+
+    def may_act(self, chat: ChatKey, now: float) -> bool:
         """Take a token for a chat action (typing) if that costs no text its place.
 
         Chat actions have a bucket of their own, and leave half of the bot's to texts.
         """
-        chat = self._chats.get(caller.chat)
-        if chat is not None and now < chat.penalty_until:
+        known = self._chats.get(chat)
+        if known is not None and now < known.penalty_until:
             return False
         if self._actions.level(now) < 1.0 or self._bot.level(now) < 1.0 + self._bot.burst / 2:
             return False
@@ -198,23 +165,32 @@ class Pace:
         self._bot.take(now)
         return True
 
-    def _chat(self, caller: Caller, now: float) -> _Chat:
-        chat = self._chats.get(caller.chat)
+    def _bucket(self, call: Call, now: float) -> Bucket:
+        chat = self._chats.get(call.chat)
         if chat is None:
-            chat = self._chats[caller.chat] = _Chat(Bucket(caller.chat_budget, now))
-        return chat
+            chat = self._chats[call.chat] = _Chat()
+        bucket = chat.buckets.get(call.kind)
+        if bucket is None:
+            bucket = chat.buckets[call.kind] = Bucket(call.budget, now)
+        return bucket
 
-    def _ready_at(self, reply: Waiting, now: float) -> float:
-        chat = self._chat(reply, now)
+    def _ready_at(self, reply: Waiting, now: float, *, alone: bool) -> float:
+        call = reply.call
+        bucket = self._bucket(call, now)
+        chat = self._chats[call.chat]
         ready = max(now, chat.penalty_until)
-        if reply.priority is not Priority.PREVIEW:
-            return max(ready, chat.bucket.ready_at(1.0, now), self._bot.ready_at(1.0, now))
-        return max(
-            ready,
-            chat.last_call + _gap(chat.bucket, now),
-            chat.bucket.ready_at(1.0 + chat.bucket.budget.reserve, now),
-            self._bot.ready_at(1.0 + self._bot.budget.reserve, now),
-        )
+        budget, bot = call.budget, self._bot.budget
+        match reply.priority:
+            case Priority.FINAL:
+                # Late to return, it would hold up the others of its chat.
+                chat_need, bot_need = 1.0 + (0.0 if alone else budget.floor), 1.0
+            case Priority.FIRST:
+                chat_need, bot_need = 1.0 + budget.floor, 1.0
+            case Priority.PREVIEW:
+                ready = max(ready, chat.last_call + _gap(bucket, now))
+                chat_need = 1.0 + max(budget.floor, budget.reserve)
+                bot_need = 1.0 + bot.reserve
+        return max(ready, bucket.ready_at(chat_need, now), self._bot.ready_at(bot_need, now))
 
 
 def _gap(bucket: Bucket, now: float) -> float:
@@ -223,6 +199,7 @@ def _gap(bucket: Bucket, now: float) -> float:
     What is left decides, so a short answer is shown in many small steps and a long one keeps
     moving to its end.
     """
-    spendable = max(1.0, bucket.burst - bucket.budget.reserve)
-    left = max(0.0, bucket.level(now) - bucket.budget.reserve) / spendable
+    kept = max(bucket.budget.reserve, bucket.budget.floor)
+    spendable = max(1.0, bucket.burst - kept)
+    left = max(0.0, bucket.level(now) - kept) / spendable
     return PREVIEW_GAP + (1.0 - min(1.0, left)) * max(0.0, 1.0 / bucket.rate - PREVIEW_GAP)

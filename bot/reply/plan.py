@@ -20,6 +20,8 @@ class Show:
     """Make page number `page` read `rendered`: edit `message`, or create it where that is None."""
 
     page: int
+    number: int
+    """Of the message among all that were ever created for the answer, from 0."""
     message: str | None
     rendered: Rendered[object]
     reaches: int
@@ -28,7 +30,7 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Delete `message`: an earlier run posted it for a page that this answer does not have."""
+    """Delete `message`: another took its place, or the answer has become shorter."""
 
     message: str
 
@@ -53,9 +55,12 @@ class _Posted:
     Invariant: once the page is closed and `shown` is its final rendering, it is never sent again.
     """
 
+    number: int
     message: str
     shown: Rendered[object] | None = None
     """None: posted by an earlier run; what it reads is not known."""
+    grew: bool = True
+    """Posted before its answer was complete, so that its reader may think to have read it."""
 
 
 class Plan:
@@ -65,10 +70,20 @@ class Plan:
     one is created, so that at every moment the chat reads from top to bottom.
     """
 
-    def __init__(self, pages: Pages, posted: Sequence[str] = ()) -> None:
-        """`posted`: the messages that an earlier run of this turn created, by page."""
+    def __init__(
+        self,
+        pages: Pages,
+        posted: Sequence[tuple[int, str]] = (),
+        *,
+        fresh_final: bool = False,
+    ) -> None:
+        """`posted`: the messages that an earlier run of this turn created, with their numbers."""
         self._pages = pages
-        self._posted = [_Posted(message) for message in posted]
+        self._posted = [_Posted(number, message) for number, message in posted]
+        self._fresh_final = fresh_final
+        self._created = self._posted[-1].number + 1 if self._posted else 0
+        self._replaced: list[str] = []
+        """Messages that are deleted once the first of those in their place is shown."""
         self._settled = 0
         """Pages before this one are closed and shown in full."""
         self._plain = False
@@ -84,6 +99,11 @@ class Plan:
     @property
     def ended(self) -> bool:
         return self._ended
+
+    @property
+    def creates(self) -> bool:
+        """Whether what `next` gave last, if it shows anything, is a new message."""
+        return self._settled >= len(self._posted)
 
     @property
     def behind(self) -> int:
@@ -115,15 +135,21 @@ class Plan:
 
     def next(self) -> Step:
         """What to do now; the same answer until something is written, shown or ended."""
+        if self._replaced and not self.creates:
+            return Remove(self._replaced[-1])
         pages = self._pages.view(self._settled + 1)
         while self._settled < len(pages):
             number, page = self._settled, pages[self._settled]
+            last = self._pages.complete and number == len(pages) - 1
+            if self._fresh_final and self._ended and last:
+                self._renew_what_grew()
             posted = self._posted[number] if number < len(self._posted) else None
             rendered = page.rendered.plain() if self._plain else page.rendered
             if posted is None or posted.shown != rendered:
-                last = self._pages.complete and number == len(pages) - 1
                 reaches = self._written if last else self._shown
-                return Show(number, posted.message if posted else None, rendered, reaches)
+                if posted is None:
+                    return Show(number, self._created, None, rendered, reaches)
+                return Show(number, posted.number, posted.message, rendered, reaches)
             if not page.closed:
                 break
             self._settled += 1
@@ -136,11 +162,28 @@ class Plan:
 
     def shown(self, show: Show, message: str) -> None:
         """`message` reads what `show` asked for."""
-        if show.page == len(self._posted):
-            self._posted.append(_Posted(message))
+        self.created(show, message)
         self._posted[show.page].shown = show.rendered
         self._shown = max(self._shown, show.reaches)
 
+    def created(self, show: Show, message: str) -> None:
+        """`message` is there for what `show` asked for; what it reads is not known."""
+        if show.page == len(self._posted):
+            self._posted.append(_Posted(show.number, message, grew=not self._ended))
+            self._created = show.number + 1
+
+    def renew(self) -> None:
+        """The page that is shown next can't be edited any more: post it, and all below it, anew."""
+        self._replaced += [posted.message for posted in self._posted[self._settled :]]
+        del self._posted[self._settled :]
+
     def removed(self, remove: Remove) -> None:
+        if self._replaced:
+            assert self._replaced.pop() == remove.message
+            return
         assert self._posted[-1].message == remove.message
         self._posted.pop()
+
+    def _renew_what_grew(self) -> None:
+        if self._settled < len(self._posted) and self._posted[self._settled].grew:
+            self.renew()

@@ -4,8 +4,10 @@ SurfaceError               a call that did not show what it was given
 ├── SlowDownError          refused for its rate: nothing was applied, wait `retry_after` seconds
 ├── NotAppliedError        failed, and surely not applied: may be sent again at once or later
 ├── UnknownFateError       no answer came: it may or may not have been applied
+├── AlreadyPostedError     an earlier create with this nonce was applied, with another text
 ├── RefusedError           this text is not taken: it may be sent once more without formatting
-├── MessageGoneError       the message was deleted or can't be edited any more
+├── UneditableError        the message is there and can't be edited any more
+├── MessageGoneError       the message was deleted
 └── ChatClosedError        the chat can't be written to: blocked, kicked, deleted, no permission
 """
 
@@ -37,7 +39,18 @@ class UnknownFateError(SurfaceError):
     pass
 
 
+class AlreadyPostedError(SurfaceError):
+    def __init__(self, message: str) -> None:
+        super().__init__("the platform had taken an earlier attempt at this message")
+        self.message = message
+        """The id of the message; what it reads is not known."""
+
+
 class RefusedError(SurfaceError):
+    pass
+
+
+class UneditableError(SurfaceError):
     pass
 
 
@@ -75,16 +88,38 @@ class Budget:
     burst: float
     reserve: float = 0.0
     """Tokens that previews leave for finals and for the next reply's first text."""
+    floor: float = 0.0
+    """Tokens that only a final may take, and only where nobody else waits in the chat, because the
+    call that takes them returns late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the platform said, in its answer to a call, about the bucket it counted the call in."""
+
+    limit: int
+    remaining: int
+    reset_after: float
+    """Seconds until the bucket is full again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a platform allows in one chat."""
+    """What a platform allows in one chat, and what its readers are used to."""
 
     page_size: int
-    """The most `Surface.size` of a page may be."""
+    """The most `Markup.size` of a page may be."""
     chat: Budget
-    """Sends and edits in this chat."""
+    """Sends and edits in this chat; edits alone where `creates` is given."""
+    creates: Budget | None = None
+    """Sends, where the platform counts them by themselves."""
+    nonces: bool = False
+    """Whether the same nonce posts nothing twice, so that no create leaves an orphan."""
+    fresh_final: bool = False
+    """Whether the end of an answer is posted as a new message in place of the one that grew, so
+    that the platform counts it as unread."""
+    typing_lasts: float = 5.0
+    """Seconds for which the platform shows the typing indicator."""
 
 
 class Markup(Protocol):
@@ -118,12 +153,17 @@ class Surface(Protocol):
     def limits(self) -> Limits: ...
     @property
     def markup(self) -> Markup: ...
+    @property
+    def allowance(self) -> Allowance | None:
+        """What the answer to the last create, edit or delete said; None where it said nothing."""
+        ...
 
     async def create(self, page: Rendered[object], *, number: int, nonce: str) -> str:
         """Post page `number` (from 0) as a new message and return its id.
 
         The first page is threaded to the question. `nonce` is the same for every attempt at the
-        same page: a platform with idempotency keys posts it once.
+        same message: a platform with idempotency keys posts it once, and where that was an earlier
+        attempt with another text, `AlreadyPostedError` is raised.
         """
         ...
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from bot.messages import ChatKey
 from bot.reply.markdown import CONTINUED
 from bot.reply.surface import (
+    Allowance,
+    AlreadyPostedError,
     Budget,
     ChatClosedError,
     Limits,
@@ -17,6 +19,7 @@ from bot.reply.surface import (
     RefusedError,
     Rendered,
     SlowDownError,
+    UneditableError,
     UnknownFateError,
 )
 
@@ -96,25 +99,47 @@ class FakeSurface:
     """The last call failed, so the same text may come again."""
     penalty_until: float = 0.0
     markup: PlainMarkup = field(default_factory=PlainMarkup)
+    honours_nonces: bool = False
+    fresh_final: bool = False
+    creates: Budget | None = None
+    allowance: Allowance | None = None
+    shared: FakeSurface | None = None
+    """Another reply's surface in the same chat, which counts the calls under way in it."""
+    by_nonce: dict[str, str] = field(default_factory=dict)
+    frozen: set[str] = field(default_factory=set)
+    """Messages that can't be edited any more."""
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.page_size, self.budget)
+        return Limits(
+            self.page_size,
+            self.budget,
+            creates=self.creates,
+            nonces=self.honours_nonces,
+            fresh_final=self.fresh_final,
+        )
 
     async def create(self, page: Rendered[object], *, number: int, nonce: str) -> str:
         self.nonces.append(nonce)
         message = str(len(self.messages) + 1)
 
         def apply() -> None:
-            self.messages[message] = Shown([(self._now(), page)])
+            if nonce not in self.by_nonce or not self.honours_nonces:
+                self.messages[message] = Shown([(self._now(), page)])
+                self.by_nonce[nonce] = message
 
         await self._call(page, apply)
-        return message
+        posted = self.by_nonce[nonce]
+        if self.messages[posted].text != page.text:
+            raise AlreadyPostedError(posted)
+        return posted
 
     async def edit(self, message: str, page: Rendered[object]) -> None:
         shown = self.messages[message]
         last = max(self.messages, key=int)
         assert self.restarted or message == last, "a page before the last was edited"
+        if message in self.frozen:
+            raise UneditableError("too many edits of an old message")
         if shown.deleted:
             raise MessageGoneError("message to edit not found")
         news = shown.versions[-1][1] != page
@@ -135,21 +160,22 @@ class FakeSurface:
         return [shown.text for shown in self.messages.values() if not shown.deleted]
 
     async def _call(self, page: Rendered[object] | None, apply: object) -> None:
-        assert self.in_flight == 0, "two calls at once"
+        chat = self.shared or self
+        assert chat.in_flight == 0, "two calls at once"
         assert self._now() >= self.penalty_until - ROUNDING, "a call within a penalty"
         if page is not None:
             assert 0 < len(page.text) <= self.page_size
         self.calls += 1
         fault = self.script.popleft() if self.script else Fault()
         self.faulted = fault.error is not None
-        self.in_flight += 1
+        chat.in_flight += 1
         try:
             await asyncio.sleep(fault.takes / 2)
             if fault.applied:
                 apply()
             await asyncio.sleep(fault.takes / 2)
         finally:
-            self.in_flight -= 1
+            chat.in_flight -= 1
         if isinstance(fault.error, SlowDownError):
             self.penalty_until = self._now() + fault.error.retry_after
         if fault.error is not None:
@@ -162,10 +188,10 @@ class FakeSurface:
 
 @dataclass
 class MemoryLedger:
-    messages: list[str] = field(default_factory=list)
+    messages: dict[int, str] = field(default_factory=dict)
 
-    async def posted(self, page: int, message: str) -> None:
-        self.messages[page:] = [message]
+    async def posted(self, number: int, message: str) -> None:
+        self.messages[number] = message
 
     async def removed(self, message: str) -> None:
-        self.messages.remove(message)
+        self.messages = {n: each for n, each in self.messages.items() if each != message}

@@ -38,7 +38,7 @@ def reply(
     surface: FakeSurface, way: Gate | None = None, ledger: MemoryLedger | None = None
 ) -> Reply:
     ledger = ledger or MemoryLedger()
-    return Reply(surface, way or gate(), ledger, nonce="n", posted=list(ledger.messages))
+    return Reply(surface, way or gate(), ledger, nonce="n", posted=sorted(ledger.messages.items()))
 
 
 async def speak(speaker: Reply, text: str, per_second: float = 40.0) -> None:
@@ -278,7 +278,7 @@ def test_messages_of_an_earlier_run_are_edited_on_and_leftovers_removed() -> Non
         delivering = asyncio.create_task(first.deliver())
         await asyncio.sleep(60)
         delivering.cancel()
-        posted = list(ledger.messages)
+        posted = list(ledger.messages.values())
         surface.restarted = True
         again = reply(surface, ledger=ledger)
         again.write("short now")
@@ -326,23 +326,40 @@ class Course:
     crashes: list[float]
     page_size: int
     budget: Budget
+    creates: Budget | None
+    honours_nonces: bool
+    fresh_final: bool
+    freezes: bool
+    """What an earlier process posted can't be edited any more."""
 
 
+BUDGETS = st.builds(
+    Budget, rate=st.floats(0.05, 50), burst=st.floats(1, 30), reserve=st.floats(0.0, 5.0)
+)
 COURSES = st.builds(
     Course,
     DELTAS,
     st.lists(FAULTS, max_size=12),
     st.lists(st.floats(0.0, 60.0), max_size=3),
     st.integers(20, 200),
-    st.builds(
-        Budget, rate=st.floats(0.05, 50), burst=st.floats(1, 30), reserve=st.floats(0.0, 5.0)
-    ),
+    BUDGETS,
+    st.none() | BUDGETS,
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
 )
 
 
 async def live_through(course: Course) -> tuple[FakeSurface, MemoryLedger, Delivered]:
     script = deque(spread(course.faults))
-    surface = FakeSurface(course.page_size, budget=course.budget, script=script)
+    surface = FakeSurface(
+        course.page_size,
+        budget=course.budget,
+        creates=course.creates,
+        script=script,
+        honours_nonces=course.honours_nonces,
+        fresh_final=course.fresh_final,
+    )
     ledger = MemoryLedger()
     for crash_after in course.crashes:
         attempt = asyncio.create_task(one_run(surface, ledger, course))
@@ -353,6 +370,8 @@ async def live_through(course: Course) -> tuple[FakeSurface, MemoryLedger, Deliv
         await asyncio.wait({attempt})
         # A call that was under way is over when the next process starts.
         surface.restarted, surface.in_flight = True, 0
+        if course.freezes:
+            surface.frozen.update(surface.messages)
         await asyncio.sleep(max(0.0, surface.penalty_until - asyncio.get_running_loop().time()))
     return surface, ledger, await one_run(surface, ledger, course)
 
@@ -385,13 +404,95 @@ async def one_run(surface: FakeSurface, ledger: MemoryLedger, course: Course) ->
 def test_every_run_ends_with_the_whole_text_shown_once_and_in_order(course: Course) -> None:
     surface, ledger, delivered = run(live_through(course))
     assert delivered is Delivered.WHOLE
-    shown = [surface.messages[message].text for message in ledger.messages]
+    shown = [surface.messages[message].text for _, message in sorted(ledger.messages.items())]
     assert joined(shown) == joined([*(text for text, _ in course.deltas), "The end."])
-    assert ledger.messages == sorted(ledger.messages, key=int)
-    orphans = [m for m, s in surface.messages.items() if m not in ledger.messages and not s.deleted]
+    known = set(ledger.messages.values())
+    assert [int(message) for _, message in sorted(ledger.messages.items())] == sorted(
+        map(int, known)
+    )
+    orphans = [m for m, s in surface.messages.items() if m not in known and not s.deleted]
     assert all(len(surface.messages[m].versions) == 1 for m in orphans)
     unknown_creates = sum(fault.applied and fault.error is not None for fault in course.faults)
-    assert len(orphans) <= unknown_creates + len(course.crashes)
+    most = 0 if course.honours_nonces else unknown_creates + len(course.crashes)
+    assert len(orphans) <= most
+
+
+def test_a_fresh_final_takes_the_place_of_the_message_that_grew() -> None:
+    surface = FakeSurface(page_size=400, fresh_final=True)
+    run(say(surface, words(100)))
+    first, *others, last = surface.messages.values()
+    assert joined(surface.texts()) == joined([words(100)])
+    assert not first.deleted
+    assert [shown.deleted for shown in others] == [False] * (len(others) - 1) + [True]
+    assert len(last.versions) == 1
+
+
+def test_a_fresh_final_is_not_posted_twice_when_the_answer_came_at_once() -> None:
+    async def main() -> tuple[int, int]:
+        surface = FakeSurface(fresh_final=True)
+        speaker = reply(surface)
+        speaker.write("done")
+        speaker.end()
+        await speaker.deliver()
+        return surface.calls, len(surface.messages)
+
+    assert run(main()) == (1, 1)
+
+
+def test_what_an_earlier_attempt_posted_is_edited_to_the_text_of_now() -> None:
+    async def main() -> tuple[list[str], int]:
+        surface = FakeSurface(honours_nonces=True, script=deque([unknown(applied=True)] * 2))
+        before, after = reply(surface), reply(surface)
+        before.write("An answer")
+        cut = asyncio.create_task(before.deliver())
+        await asyncio.sleep(0.05)
+        cut.cancel()
+        after.write("Another answer")
+        after.end()
+        await after.deliver()
+        return surface.texts(), after.counts.ambiguous
+
+    assert run(main()) == (["Another answer"], 0)
+
+
+def test_a_message_that_takes_no_more_edits_is_posted_anew_with_what_follows() -> None:
+    async def main() -> FakeSurface:
+        surface = FakeSurface(page_size=20)
+        before = reply(surface, ledger=(ledger := MemoryLedger()))
+        before.write("one two three four five six seven eight nine")
+        before.end()
+        await before.deliver()
+        surface.restarted, surface.frozen = True, set(surface.messages)
+        after = reply(surface, ledger=ledger)
+        after.write("ten eleven twelve thirteen fourteen fifteen")
+        after.end()
+        await after.deliver()
+        return surface
+
+    surface = run(main())
+    assert joined(surface.texts()) == "teneleventwelvethirteenfourteenfifteen"
+
+
+def test_creates_and_edits_spend_budgets_of_their_own() -> None:
+    scarce = Budget(rate=0.001, burst=1.0)
+    surface = FakeSurface(page_size=4000, budget=AMPLE, creates=scarce)
+    run(say(surface, words(100)))
+    assert len(surface.messages["1"].versions) > 5
+
+
+def test_one_call_at_a_time_is_made_in_a_chat_and_none_of_its_replies_starves() -> None:
+    async def main() -> list[FakeSurface]:
+        way = gate()
+        slow = Budget(rate=1.0, burst=5.0, reserve=1.0, floor=1.0)
+        surfaces = [FakeSurface(page_size=4000, budget=slow) for _ in range(3)]
+        for surface in surfaces[1:]:
+            surface.shared = surfaces[0]
+        await asyncio.gather(*(say(surface, words(400), way) for surface in surfaces))
+        return surfaces
+
+    surfaces = run(main())
+    assert [surface.texts() for surface in surfaces] == [[words(400)]] * 3
+    assert all(len(surface.messages["1"].versions) >= 4 for surface in surfaces)
 
 
 def test_a_reply_that_is_cut_off_while_it_waits_holds_up_nobody() -> None:

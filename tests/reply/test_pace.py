@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from bot.messages import ChatKey
-from bot.reply.pace import Bucket, Pace, Priority
+from bot.reply.bucket import Bucket
+from bot.reply.pace import Call, Pace, Priority
 from bot.reply.surface import Budget
 
 PRIVATE = Budget(rate=1.0, burst=10.0, reserve=2.0)
@@ -27,6 +28,10 @@ class Waiter:
     def chat(self) -> ChatKey:
         return ChatKey("fake", "bot", self.name)
 
+    @property
+    def call(self) -> Call:
+        return Call(self.chat, self.chat_budget)
+
 
 def pace(bot: Budget = WIDE) -> Pace:
     return Pace(bot, WIDE, now=0.0)
@@ -42,7 +47,7 @@ def grants(pace: Pace, waiter: Waiter, until: float) -> list[float]:
             assert again_at > now
             now = again_at
             continue
-        pace.spend(winner, now)
+        pace.spend(winner.call, now)
         times.append(now)
     return times
 
@@ -99,7 +104,7 @@ def test_finals_go_before_first_texts_before_previews() -> None:
     while waiting:
         winner, _ = budgets.pick(waiting, 10.0)
         assert winner is not None
-        budgets.spend(winner, 10.0)
+        budgets.spend(winner.call, 10.0)
         waiting.remove(winner)
         order.append(winner)
     assert order == [final, first, preview]
@@ -115,8 +120,8 @@ def test_among_previews_the_reader_furthest_behind_is_next() -> None:
 def test_a_penalty_holds_its_chat_to_the_end_and_no_other() -> None:
     budgets = pace()
     refused, other = Waiter("1", Priority.FINAL), Waiter("2")
-    budgets.spend(refused, 0.0)
-    budgets.refused(refused, 30.0, 0.0)
+    budgets.spend(refused.call, 0.0)
+    budgets.refused(refused.call, 30.0, 0.0)
     assert budgets.pick([refused], 29.9)[0] is None
     assert budgets.pick([refused, other], 1.0)[0] is other
     assert budgets.pick([refused], 0.0) == (None, 30.0)
@@ -130,7 +135,7 @@ def test_a_final_goes_at_the_end_of_the_penalty_however_short(
 ) -> None:
     budgets, final = pace(), Waiter(priority=Priority.FINAL, chat_budget=budget)
     for _ in range(refusals):
-        budgets.refused(final, 3.0, 0.0)
+        budgets.refused(final.call, 3.0, 0.0)
     assert budgets.pick([final], 0.0) == (None, 3.0)
     assert budgets.pick([final], 3.0)[0] is final
 
@@ -138,7 +143,7 @@ def test_a_final_goes_at_the_end_of_the_penalty_however_short(
 def test_a_preview_leaves_the_final_a_token_even_in_a_chat_that_is_hardly_trusted() -> None:
     budgets, waiter = pace(), Waiter()
     for _ in range(5):
-        budgets.refused(waiter, 0.0, 0.0)
+        budgets.refused(waiter.call, 0.0, 0.0)
     last = grants(budgets, waiter, until=100.0)[-1]
     final = Waiter(priority=Priority.FINAL)
     assert budgets.pick([final], last)[0] is final
@@ -147,12 +152,12 @@ def test_a_preview_leaves_the_final_a_token_even_in_a_chat_that_is_hardly_truste
 def test_a_refused_chat_is_slower_and_recovers_bit_by_bit() -> None:
     calm, burnt = pace(), pace()
     waiter = Waiter()
-    burnt.refused(waiter, 0.0, 0.0)
+    burnt.refused(waiter.call, 0.0, 0.0)
     slow = len(grants(burnt, waiter, until=30.0))
     assert slow < len(grants(calm, waiter, until=30.0)) / 2
     for _ in range(200):
-        burnt.succeeded(waiter, 30.0)
-    assert burnt._chat(waiter, 30.0).bucket.trust > 0.95
+        burnt.succeeded(waiter.call, 30.0)
+    assert burnt._bucket(waiter.call, 30.0).trust > 0.95
 
 
 def test_the_bots_own_budget_holds_over_all_chats() -> None:
@@ -164,7 +169,7 @@ def test_the_bots_own_budget_holds_over_all_chats() -> None:
         if winner is None:
             now = again_at or 3.0
             continue
-        budgets.spend(winner, now)
+        budgets.spend(winner.call, now)
         waiting.remove(winner)
         sent += 1
     assert sent == 25
@@ -172,38 +177,38 @@ def test_the_bots_own_budget_holds_over_all_chats() -> None:
 
 def test_typing_takes_no_texts_place() -> None:
     budgets = pace(bot=Budget(rate=10.0, burst=10.0))
-    shown = sum(budgets.may_act(Waiter(str(n)), 0.0) for n in range(100))
+    shown = sum(budgets.may_act(Waiter(str(n)).chat, 0.0) for n in range(100))
     assert 0 < shown <= 5
 
 
 def test_no_typing_within_a_penalty() -> None:
     budgets, waiter = pace(), Waiter()
-    assert budgets.may_act(waiter, 0.0)
-    budgets.refused(waiter, 30.0, 0.0)
-    assert not budgets.may_act(waiter, 29.0)
-    assert budgets.may_act(waiter, 31.0)
+    assert budgets.may_act(waiter.chat, 0.0)
+    budgets.refused(waiter.call, 30.0, 0.0)
+    assert not budgets.may_act(waiter.chat, 29.0)
+    assert budgets.may_act(waiter.chat, 31.0)
 
 
 def test_a_call_that_was_not_made_costs_nothing() -> None:
     budgets, waiter = pace(bot=Budget(rate=1.0, burst=1.0)), Waiter(priority=Priority.FINAL)
-    budgets.spend(waiter, 0.0)
+    budgets.spend(waiter.call, 0.0)
     assert budgets.pick([waiter], 0.0)[0] is None
-    budgets.refund(waiter, 0.0)
+    budgets.refund(waiter.call, 0.0)
     assert budgets.pick([waiter], 0.0)[0] is waiter
 
 
 def test_a_refusal_is_forgotten_after_a_while() -> None:
     budgets = pace()
     for n in range(2000):
-        budgets.refused(Waiter(str(n)), 30.0, 0.0)
-    budgets.spend(Waiter("later"), 60.0)
+        budgets.refused(Waiter(str(n)).call, 30.0, 0.0)
+    budgets.spend(Waiter("later").call, 60.0)
     assert len(budgets._chats) > 2000
-    budgets.spend(Waiter("much later"), 100_000.0)
+    budgets.spend(Waiter("much later").call, 100_000.0)
     assert len(budgets._chats) < 10
 
 
 def test_chats_at_rest_are_forgotten() -> None:
     budgets = pace()
     for n in range(5000):
-        budgets.spend(Waiter(str(n)), float(n))
+        budgets.spend(Waiter(str(n)).call, float(n))
     assert len(budgets._chats) < 2000
