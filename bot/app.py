@@ -23,10 +23,10 @@ from bot.turns import PlatformError, Turns
 from providers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
-    from bot.platforms.telegram.adapter import TelegramAdapter
-    from bot.settings import Settings, TelegramSettings
+    from bot.settings import Settings
+    from bot.turns import Platform
     from providers.base import Provider
 
 T = TypeVar("T")
@@ -57,31 +57,55 @@ class App:
             chat=settings.chat,
         )
         self._queue = self.turns.queue = TurnQueue(queue_path, self.turns.run)
-        self._telegram = self._make_telegram(settings.telegram) if settings.telegram else None
+        self.turns.platforms.update(self._platforms())
 
-    def _make_telegram(self, settings: TelegramSettings) -> TelegramAdapter:
-        # What is not configured is not imported.
-        from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415
+    def _platforms(self) -> Iterator[tuple[str, Platform]]:
+        """What is not configured is not imported."""
+        if self._settings.telegram:
+            from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415
 
-        adapter = TelegramAdapter(settings, self.turns.take)
-        self.turns.platforms["telegram"] = adapter
-        return adapter
+            yield "telegram", TelegramAdapter(self._settings.telegram, self.turns.take)
+        if self._settings.discord:
+            from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415
+
+            yield "discord", DiscordAdapter(self._settings.discord, self.turns, self.history)
 
     async def serve(self) -> None:
-        """Run until cancelled; raises PlatformError."""
-        if self._telegram is None:
-            raise PlatformError("telegram: missing; the bot needs a platform to talk on")
-        await self._telegram.log_in()
-        # Turns left unfinished go on now, and not before their platform can be spoken to.
+        """Run until cancelled, or until the last platform turns us away: raises PlatformError."""
         await self._queue.start()
-        await self._telegram.poll()
+        serving = {
+            asyncio.create_task(platform.serve()): name
+            for name, platform in self.turns.platforms.items()
+        }
+        try:
+            while serving:
+                ended, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    self._ended(serving.pop(task), task.exception(), alone=not serving)
+        finally:
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+    @staticmethod
+    def _ended(name: str, error: BaseException | None, *, alone: bool) -> None:
+        """One platform that is down does not disturb the others."""
+        error = error or PlatformError(f"{name}: it ended")
+        if alone:
+            raise error
+        log.error(
+            "platform lost; the others go on",
+            platform=name,
+            reason=str(error),
+            exc_info=None if isinstance(error, PlatformError) else error,
+        )
 
     async def close(self) -> None:
         """Let calls under way end; turns that are not finished go on at the next start."""
-        if self._telegram is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LAST_CALLS):
-                    await self._telegram.close()
+        closing = [platform.close() for platform in self.turns.platforms.values()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_CALLS):
+                await asyncio.gather(*closing, return_exceptions=True)
         await self._queue.close()
         await self.provider.close()
         await self.history.close()

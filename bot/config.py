@@ -176,8 +176,10 @@ class _References:
 def _absent(tree: dict[str, Any]) -> list[str]:
     """What the bot can't do without."""
     problems = []
-    if "telegram" not in tree:
-        problems.append("telegram: missing; add a section [telegram] with the token of your bot")
+    if not {"telegram", "discord"} & tree.keys():
+        problems.append(
+            "telegram: missing; add a section [telegram] or [discord] with the token of your bot"
+        )
     if not tree.get("providers"):
         problems.append("providers: missing; add a section such as [providers.main] with a kind")
     return problems

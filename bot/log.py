@@ -103,8 +103,9 @@ def _route_stdlib(handler: logging.Handler, level: int) -> None:
     root.setLevel(max(level, logging.WARNING))
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(level)
-    # What this library logs it raises too, and it logs bodies that hold what people wrote.
-    logging.getLogger("telegram").setLevel(logging.CRITICAL)
+    # What these libraries log they raise too, and they log bodies that hold what people wrote.
+    for name in ("telegram", "discord"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # DBOS prints to stderr by itself unless its logger has a handler.
     dbos = logging.getLogger("dbos")
     dbos.handlers = [logging.NullHandler()]

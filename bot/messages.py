@@ -80,6 +80,9 @@ class Incoming:
     command: Command | None = None
     group: bool = False
     """More than one person may read the chat."""
+    side_by_side: bool = False
+    """Several people's questions in this chat are answered at the same time; each one's own are
+    still answered in order."""
     quoted: str = ""
     """The message this one replies to, where the model does not know it yet."""
     attachment: str = ""

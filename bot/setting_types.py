@@ -16,8 +16,6 @@ from providers import registry
 
 PLATFORMS: Final = ("telegram", "discord")
 LEVELS: Final = ("debug", "info", "warning", "error")
-PLANNED_KINDS: Final = ("responses", "anthropic", "gemini", "ollama")
-"""Kinds of provider that are announced but not built yet."""
 
 
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
@@ -79,8 +77,6 @@ def _kind(value: str) -> str:
     known = registry.kinds()
     if value in known:
         return value
-    if value in PLANNED_KINDS:
-        raise ValueError(f"comes in a later release; now there are {', '.join(known)}")
     hint = did_you_mean(value, known) or f"; there are {', '.join(known)}"
     raise ValueError(f"is no kind of provider{hint}")
 
@@ -106,6 +102,15 @@ def _person(value: object) -> object:
     return f"{platform}{colon}{user_id}"
 
 
+def _channel(value: object) -> object:
+    """A Discord channel's id, or its name with or without the #."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and not value.strip("# "):
+        raise ValueError('is no channel; give its id or its name, as in 123 or "help"')
+    return value.strip().removeprefix("#") if isinstance(value, str) else value
+
+
 HttpUrl = Annotated[str, AfterValidator(lambda v: _url(v, "http", "https"))]
 WebSocketUrl = Annotated[str, AfterValidator(lambda v: _url(v, "ws", "wss"))]
 Stripped = BeforeValidator(lambda v: v.strip() if isinstance(v, str) else v)
@@ -113,6 +118,7 @@ Secret = Annotated[SecretStr, Stripped, AfterValidator(_key)]
 Proxy = Annotated[SecretStr, Stripped, AfterValidator(_proxy)]
 Kind = Annotated[str, AfterValidator(_kind)]
 SectionName = Annotated[str, AfterValidator(_section_name)]
+Channel = Annotated[str, BeforeValidator(_channel)]
 Person = Annotated[str, BeforeValidator(_person)]
 SqliteUrl = Annotated[str, AfterValidator(_sqlite_file)]
 Level = Annotated[str, AfterValidator(lambda v: _one_of(LEVELS, v))]

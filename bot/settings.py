@@ -5,13 +5,14 @@ directly.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from bot import texts
 from bot.setting_types import (
+    Channel,
     HttpUrl,
     Kind,
     Level,
@@ -47,6 +48,14 @@ class DiscordSettings(Section):
     token: Secret
     api_url: HttpUrl = "https://discord.com/api/v10"
     gateway_url: WebSocketUrl = "wss://gateway.discord.gg"
+    channels: tuple[Channel, ...] = ()
+    """Where everything is answered, without a mention; forums and threads below one included."""
+    auto_thread: bool = False
+    """Whether a question in a channel gets a thread of its own."""
+    fresh_final: bool = False
+    """Whether a finished answer is posted anew, so that the channel turns unread."""
+    message_content: bool | Literal["auto"] = "auto"
+    """Whether to ask for the privileged intent; auto: where the application has it."""
 
 
 class ProviderSection(Section):
@@ -96,13 +105,16 @@ class ProviderSection(Section):
     def _public_server_wants_a_model(cls, model: str | None, info: ValidationInfo) -> str | None:
         if model is None and (host := _public_host(info)):
             raise sentence(f"missing; {host} has no default model")
+        kind = info.data.get("kind")
+        if model is None and kind and registry.capabilities(kind).needs_model:
+            raise sentence(f'missing; kind "{kind}" has no default model')
         return model
 
     def notes(self) -> Iterator[str]:
         """Keys that are set and have no effect, as the last part of a key and why."""
         capabilities = registry.capabilities(self.kind)
         untaken = {"temperature", "max_tokens"} - {option.name for option in capabilities.options}
-        if not capabilities.needs_auth:
+        if not capabilities.needs_auth and not capabilities.optional_key:
             untaken |= {"api_key", "api_keys"}
         for key in sorted(untaken & self.model_fields_set):
             yield f'{key}: kind "{self.kind}" takes none; it is not sent'
@@ -197,8 +209,6 @@ class Settings(Section):
     def notes(self) -> tuple[str, ...]:
         """What is set and has no effect in this release; one line each."""
         notes = []
-        if self.discord is not None:
-            notes.append("discord: this release does not talk on Discord yet")
         if self.server.port:
             notes.append("server.port: this release has no server yet; nothing listens there")
         answering = next(iter(self.fallback()), None)

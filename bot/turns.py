@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from bot import prompt, texts
 from bot.commands import CommandName
-from bot.history import Outcome
 from bot.reply.deliver import Delivered, Reply
+from bot.schema import Outcome
 from bot.tokens import TokenCount
 from providers.base import Finish, FinishReason, ProviderError, TextDelta, Usage
 
@@ -20,15 +21,18 @@ if TYPE_CHECKING:
     from bot.access import Access
     from bot.control import Control
     from bot.durable import TurnQueue
-    from bot.history import History, Turn
+    from bot.history import History
     from bot.messages import Incoming, TurnKey
     from bot.reply.gate import Gate
     from bot.reply.surface import Surface
+    from bot.schema import After, Turn
     from bot.settings import ChatSettings
     from providers.base import Message, Provider
 
 log = structlog.get_logger(__name__)
 
+LONGEST_BACKOFF = 30.0
+"""Seconds between two tries to keep a message."""
 SAY = "say"
 """The command of a turn that only says what stands for its question."""
 IN_ORDER = frozenset({CommandName.NEW, CommandName.RETRY})
@@ -47,13 +51,29 @@ class PlatformError(Exception):
 
 
 class Platform(Protocol):
-    """Where turns are answered."""
+    """Where questions come from and turns are answered."""
 
     @property
     def gate(self) -> Gate: ...
 
-    def surface(self, turn: TurnKey) -> Surface:
+    async def serve(self) -> None:
+        """Log in and take messages until cancelled; raises PlatformError."""
+        ...
+
+    async def ready(self) -> None:
+        """Return once messages can be posted."""
+        ...
+
+    def surface(self, turn: Turn) -> Surface:
         """The chat of `turn`, new messages in it threaded to the turn's question."""
+        ...
+
+    async def settled(self, turn: Turn) -> None:
+        """Nothing more is shown for `turn`."""
+        ...
+
+    async def close(self) -> None:
+        """Finish the calls under way and close the connections."""
         ...
 
 
@@ -76,8 +96,8 @@ class _TurnLedger:
         self._history = history
         self._turn = turn
 
-    async def posted(self, page: int, message: str) -> None:
-        await self._history.add_message(self._turn, page, message)
+    async def posted(self, number: int, message: str) -> None:
+        await self._history.add_message(self._turn, number, message)
 
     async def removed(self, message: str) -> None:
         await self._history.remove_message(self._turn, message)
@@ -105,38 +125,61 @@ class Turns:
         self._chat = chat
         self._tokens = TokenCount()
 
-    async def take(self, incoming: Incoming) -> None:
-        """Owe `incoming` an answer. On return no crash can lose it, and it may be acknowledged.
+    async def take(self, incoming: Incoming, after: After | None = None) -> bool:
+        """Owe `incoming` an answer; False where it gets none.
 
-        Taking the same message again changes nothing.
+        On return no crash can lose it, and it may be acknowledged: what can't be kept is tried
+        again, more and more slowly. The conversation goes on from `after`; None: from the turn
+        before it in its chat. Taking the same message again changes nothing.
         """
+        for failures in count():
+            try:
+                return await self._take(incoming, after)
+            except Exception:
+                log.exception("a message can't be kept; trying again", turn=str(incoming.key))
+                await asyncio.sleep(min(LONGEST_BACKOFF, 2.0**failures))
+        raise AssertionError
+
+    async def _take(self, incoming: Incoming, after: After | None) -> bool:
         key, command = incoming.key, incoming.command
         if incoming.group and command and command.name is CommandName.UNKNOWN:
-            return  # It may be meant for another bot.
+            return False  # It may be meant for another bot.
         if not self._access.allows(key.chat.platform, incoming.sender.id):
             notice = self._access.stranger_notice(key.chat, incoming.sender.id)
-            if notice is not None:
-                await self._owe(incoming, notice, SAY)
+            if notice is None:
+                return False
+            await self._owe(incoming, notice, SAY)
         elif command:
             await self._owe(incoming, command.word, command.name.value)
         elif incoming.text.strip():
-            await self._owe(incoming, prompt.question(incoming))
+            await self._owe(incoming, prompt.question(incoming), after=after)
         else:
             await self._owe(incoming, texts.TEXT_ONLY, SAY)
+        return True
 
-    async def _owe(self, incoming: Incoming, question: str, command: str = "") -> None:
-        key = incoming.key
-        turn = await self._history.ask(key, question, sender=incoming.sender.id, command=command)
-        in_order = not command or command in IN_ORDER
-        # What is done at once waits for nothing, not even for another such command.
-        await self.queue.put(key, lane=str(key.chat if in_order else key), order=turn.seq)
+    async def _owe(
+        self, incoming: Incoming, question: str, command: str = "", after: After | None = None
+    ) -> None:
+        key, sender = incoming.key, incoming.sender.id
+        apart = incoming.side_by_side
+        turn = await self._history.ask(
+            key, question, sender=sender, command=command, after=after, own=apart
+        )
+        lane = str(key.chat)
+        if command and command not in IN_ORDER:
+            # What is done at once waits for nothing, not even for another such command.
+            lane = str(key)
+        elif apart:
+            lane = f"{key.chat} {sender}"
+        await self.queue.put(key, lane=lane, order=turn.seq)
 
     async def run(self, key: TurnKey) -> None:
         """Answer the turn, or go on where an earlier run of it was cut off."""
+        platform = await self._platform(key.chat.platform)
         turn = await self._history.turn(key)
         if turn is None or turn.settled:
             return
-        reply = await self._reply(turn)
+        reply = await self._reply(turn, platform)
         if turn.outcome is not None:
             # The model had said its last word when the earlier run was cut off.
             reply.write(turn.answer or "")
@@ -145,15 +188,30 @@ class Turns:
         elif turn.command and not (turn.command == CommandName.RETRY and turn.question):
             reply.end(self._carry_out(turn))
             delivered = await reply.deliver()
+        elif not turn.question:
+            delivered = Delivered.REMOVED  # Its asker took it back before its time came.
         else:
             delivered = await self._answer(turn, reply)
         gone = delivered is Delivered.REMOVED
         await self._history.settle(turn, Outcome.REMOVED if gone else None)
+        await platform.settled(turn)
 
-    async def _reply(self, turn: Turn) -> Reply:
-        platform = self.platforms[turn.key.chat.platform]
+    async def _platform(self, name: str) -> Platform:
+        """The platform of this name, once it can be spoken to.
+
+        A turn whose platform can't be reached, or is not configured any more, is still owed.
+        """
+        platform = self.platforms.get(name)
+        if platform is None:
+            log.warning("answers wait for a platform that is not configured", platform=name)
+            await asyncio.Event().wait()
+            raise AssertionError
+        await platform.ready()
+        return platform
+
+    async def _reply(self, turn: Turn, platform: Platform) -> Reply:
         return Reply(
-            platform.surface(turn.key),
+            platform.surface(turn),
             platform.gate,
             _TurnLedger(self._history, turn),
             nonce=str(turn.key),
@@ -165,7 +223,8 @@ class Turns:
         match turn.command:
             case CommandName.STOP:
                 # Where there is something to stop, the answer itself says that it was stopped.
-                return "" if self._control.stop(turn.key.chat) else texts.NOTHING_TO_STOP
+                stopped = self._control.stop(turn.key.chat, turn.sender)
+                return "" if stopped else texts.NOTHING_TO_STOP
             case CommandName.UNKNOWN:
                 return texts.unknown_command(turn.question)
             case CommandName.HELP:
@@ -176,7 +235,7 @@ class Turns:
         """Ask the model, and show what it says while it says it."""
         delivering = asyncio.create_task(reply.deliver())
         try:
-            with self._control.running(turn.key.chat) as stop:
+            with self._control.running(turn) as stop:
                 answer = await self._ask(turn, reply, delivering, stop)
                 await self._history.end(
                     turn,

@@ -91,6 +91,7 @@ class TestValues:
     def test_every_kind_there_is_can_be_set_up(self, loaded: Load, kind: str) -> None:
         settings = loaded(
             TELEGRAM + f'[providers.x]\nkind = "{kind}"\nbase_url = "http://localhost:1"\n'
+            'model = "m"\n'
         )
         assert registry.create(settings.providers["x"].variants()[0]).settings.kind == kind
 
@@ -277,10 +278,10 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("lines", "expected"),
         [
+            ('kind = "ollama"', ['model: missing; kind "ollama" has no default model']),
             (
-                'kind = "anthropic"',
-                ['kind: "anthropic" comes in a later release; now there are '
-                 + ", ".join(registry.kinds())],
+                'kind = "gemini"\napi_key = "k"',
+                ["model: missing; generativelanguage.googleapis.com has no default model"],
             ),
             (
                 'kind = "openai"',

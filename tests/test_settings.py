@@ -14,13 +14,12 @@ def parsed(text: str) -> Settings:
 
 def test_what_has_no_effect_is_said() -> None:
     settings = parsed(
-        TELEGRAM + '[discord]\ntoken = "x"\n[server]\nport = 80\n'
+        TELEGRAM + "[server]\nport = 80\n"
         '[providers.a]\nkind = "demo"\nmax_tokens = 5\napi_keys = ["k-1", "k-2"]\nrate = 3\n'
         '[providers.b]\nkind = "aichat"\nbase_url = "http://localhost:1"\nrate = 3\n'
     )
     keys = [note.partition(":")[0] for note in settings.notes()]
     assert keys == [
-        "discord",
         "server.port",
         "providers.b",
         "providers.a.api_keys",

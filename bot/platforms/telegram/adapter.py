@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -24,7 +23,9 @@ from bot.turns import PlatformError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.messages import Incoming, TurnKey
+    from bot.messages import Incoming
+    from bot.reply.surface import Surface
+    from bot.schema import Turn
     from bot.settings import TelegramSettings
 
 T = TypeVar("T")
@@ -41,12 +42,12 @@ LONGEST_BACKOFF = 30.0
 
 
 class TelegramAdapter:
-    """One bot account: `log_in`, then `poll` until cancelled, then `close`."""
+    """One bot account on Telegram."""
 
     def __init__(
-        self, settings: TelegramSettings, take: Callable[[Incoming], Awaitable[None]]
+        self, settings: TelegramSettings, take: Callable[[Incoming], Awaitable[object]]
     ) -> None:
-        """`take` owes a message an answer; on its return the message may be acknowledged."""
+        """`take` is `Turns.take`."""
         self._settings = settings
         self._take = take
         root = settings.api_url
@@ -57,20 +58,31 @@ class TelegramAdapter:
             request=HTTPXRequest(CONNECTIONS, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
             get_updates_request=HTTPXRequest(2, read_timeout=READ_TIMEOUT),
         )
-        self.gate = Gate(Pace(BOT, ACTIONS, asyncio.get_running_loop().time()))
+        self._gate = Gate(Pace(BOT, ACTIONS, asyncio.get_running_loop().time()))
+        self._logged_in = asyncio.Event()
 
-    def surface(self, turn: TurnKey) -> TelegramSurface:
-        return TelegramSurface(self._bot, turn)
+    @property
+    def gate(self) -> Gate:
+        return self._gate
 
-    async def log_in(self) -> None:
-        """Find out who we are, however long the server can't be reached; raises PlatformError."""
+    async def serve(self) -> None:
         await self._insist(self._bot.initialize, token_may_be_wrong=True)
+        self._logged_in.set()
         await self._announce_commands()
         log.info("telegram ready", bot=f"@{self._bot.username}", api_url=self._settings.api_url)
+        await self._poll()
+
+    async def ready(self) -> None:
+        await self._logged_in.wait()
+
+    def surface(self, turn: Turn) -> Surface:
+        return TelegramSurface(self._bot, turn.key)
+
+    async def settled(self, turn: Turn) -> None:
+        """Telegram has nothing open for a turn."""
 
     async def close(self) -> None:
-        """Finish the calls under way and close the connections."""
-        await self.gate.close()
+        await self._gate.close()
         await self._bot.shutdown()
 
     async def _announce_commands(self) -> None:
@@ -80,7 +92,7 @@ class TelegramAdapter:
         except TelegramError as error:
             log.warning("telegram: the command menu was not set", reason=errors.reason(error))
 
-    async def poll(self) -> None:
+    async def _poll(self) -> None:
         """Take updates until cancelled.
 
         An update is acknowledged by asking for the next one, so it is kept before that.
@@ -107,7 +119,7 @@ class TelegramAdapter:
             for update in await self._insist(ask):
                 incoming = self._read(update)
                 if incoming is not None:
-                    await self._keep(incoming)
+                    await self._take(incoming)
                 offset = max(offset, update["update_id"] + 1)
 
     def _read(self, body: dict[str, Any]) -> Incoming | None:
@@ -121,17 +133,6 @@ class TelegramAdapter:
                 reason=type(error).__name__,
             )
             return None
-
-    async def _keep(self, incoming: Incoming) -> None:
-        """Pass on `incoming` until that succeeds: what is not kept is not acknowledged."""
-        for failures in count():
-            try:
-                await self._take(incoming)
-            except Exception:
-                log.exception("telegram: a message can't be kept; trying again")
-                await asyncio.sleep(min(LONGEST_BACKOFF, 2.0**failures))
-            else:
-                return
 
     async def _insist(
         self, call: Callable[[], Awaitable[T]], *, token_may_be_wrong: bool = False

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from telegram import Bot, MessageEntity
 
     from bot.messages import TurnKey
-    from bot.reply.surface import Rendered
+    from bot.reply.surface import Markup, Rendered
 
 T = TypeVar("T")
 
@@ -44,7 +44,8 @@ _MARKUP = TelegramMarkup()
 class TelegramSurface:
     """Raises `SurfaceError`s only; what Telegram's errors mean is told in `errors`."""
 
-    markup = _MARKUP
+    markup: Markup = _MARKUP
+    allowance = None  # Telegram says nothing of what is left.
 
     def __init__(self, bot: Bot, turn: TurnKey) -> None:
         # Telegram counts calls by chat, all its topics together.
@@ -53,7 +54,7 @@ class TelegramSurface:
         self._chat_id = int(turn.chat.chat)
         # Ids of groups are negative, of private chats positive.
         self._group = self._chat_id < 0
-        self.limits = Limits(PAGE_SIZE, GROUP if self._group else PRIVATE)
+        self.limits = Limits(PAGE_SIZE, GROUP if self._group else PRIVATE, typing_lasts=5.0)
         self._thread = int(turn.chat.thread) if turn.chat.thread else None
         self._question: int | None = int(turn.message)
         """What is replied to; None once it is known to be gone."""

@@ -70,12 +70,11 @@ async def test_a_strange_answer_is_asked_for_again(server: Server, strange: obje
     adapter = TelegramAdapter(
         TelegramSettings(token=SecretStr("7:x"), api_url=server.url), kept.put
     )
-    await adapter.log_in()
-    polling = asyncio.create_task(adapter.poll())
+    serving = asyncio.create_task(adapter.serve())
     async with asyncio.timeout(20):
         incoming = await kept.get()
         await kept.get()
-    polling.cancel()
+    serving.cancel()
     await adapter.close()
     assert incoming.text == "hello"
     assert server.offsets[:2] == [0, 0]

@@ -1,0 +1,153 @@
+"""Calls of discord.py, watched from outside, never cancelled.
+
+The library keeps the rate limit headers to itself, and the call that spends a bucket's last token
+sleeps until the bucket is full before it returns, applied long ago. Cancelling it breaks the
+library's accounts, so that later calls hang. aiohttp's tracing, which it lets in, shows what
+really happens; a context variable ties that to the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import aiohttp
+import structlog
+
+from bot.platforms.discord import errors
+from bot.reply.surface import Allowance, UnknownFateError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+    from types import SimpleNamespace
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+ANSWER_TIMEOUT: Final = 40.0
+"""Seconds without any answer after which a call is left to itself."""
+HELD_BACK: Final = 0.1
+"""Seconds in the library before a request leaves that are worth a line in the log."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What one call sent and was answered; the library may repeat a request."""
+
+    made_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    requests: int = 0
+    answers: int = 0
+    applied: asyncio.Event = field(default_factory=asyncio.Event)
+    """The server did what was asked."""
+    allowance: Allowance | None = None
+    """As the last answer had it."""
+
+
+_current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+_left_alone: Final[set[asyncio.Task[Any]]] = set()
+"""Calls that nobody waits for any more; the library is still at them."""
+
+
+async def returned(call: Coroutine[Any, Any, T], exchange: Exchange) -> T:
+    """What the library's call returns. Raises SurfaceError."""
+    task = _start(call, exchange)
+    await _watch({task}, exchange)
+    return _result(task)
+
+
+async def applied(call: Coroutine[Any, Any, object], exchange: Exchange) -> None:
+    """Return as soon as the server did what the call asks for. Raises SurfaceError."""
+    task = _start(call, exchange)
+    seen = asyncio.create_task(exchange.applied.wait())
+    try:
+        await _watch({task, seen}, exchange)
+    finally:
+        seen.cancel()
+    if task.done():
+        _result(task)
+
+
+def _start(call: Coroutine[Any, Any, T], exchange: Exchange) -> asyncio.Task[T]:
+    context = copy_context()
+    context.run(_current.set, exchange)
+    task = asyncio.create_task(call, context=context)
+    _left_alone.add(task)
+    task.add_done_callback(_ended)
+    return task
+
+
+async def _watch(ends: set[asyncio.Task[Any]], exchange: Exchange) -> None:
+    """Wait for one of `ends`, and no longer than the server is silent."""
+    answers = -1
+    while exchange.answers > answers:
+        answers = exchange.answers
+        done, _ = await asyncio.wait(
+            ends, timeout=ANSWER_TIMEOUT, return_when=asyncio.FIRST_COMPLETED
+        )
+        if done:
+            return
+    raise UnknownFateError(f"Discord: no answer in {ANSWER_TIMEOUT:.0f} s")
+
+
+def _result(task: asyncio.Task[T]) -> T:
+    try:
+        return task.result()
+    except errors.FAILURES as error:
+        raise errors.translate(error) from error
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _left_alone.discard(task)
+    if not task.cancelled():
+        task.exception()  # Asked for, so that it is not reported as never read.
+
+
+def trace() -> aiohttp.TraceConfig:
+    """For `discord.Client(http_trace=…)`."""
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(_leaves)
+    config.on_request_end.append(_answered)
+    return config
+
+
+async def _leaves(
+    _session: aiohttp.ClientSession,
+    _context: SimpleNamespace,
+    _request: aiohttp.TraceRequestStartParams,
+) -> None:
+    exchange = _current.get()
+    if exchange is None:
+        return
+    exchange.requests += 1
+    waited = asyncio.get_running_loop().time() - exchange.made_at
+    if exchange.requests == 1 and waited > HELD_BACK:
+        log.info("discord: the library held a call back", seconds=round(waited, 2))
+
+
+async def _answered(
+    _session: aiohttp.ClientSession,
+    _context: SimpleNamespace,
+    answer: aiohttp.TraceRequestEndParams,
+) -> None:
+    exchange = _current.get()
+    if exchange is None:
+        return
+    exchange.answers += 1
+    exchange.allowance = allowance(answer.response.headers)
+    if answer.response.ok:
+        exchange.applied.set()
+
+
+def allowance(headers: Mapping[str, str]) -> Allowance | None:
+    """https://discord.com/developers/docs/topics/rate-limits#header-format."""
+    try:
+        return Allowance(
+            int(headers["X-RateLimit-Limit"]),
+            int(headers["X-RateLimit-Remaining"]),
+            float(headers["X-RateLimit-Reset-After"]),
+        )
+    except (KeyError, ValueError):
+        return None

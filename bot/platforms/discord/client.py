@@ -1,0 +1,96 @@
+"""discord.py's client, made for this bot: its events go to one listener."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import discord
+import yarl
+from discord import app_commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.commands import COMMANDS
+from bot.platforms.discord import calls
+
+if TYPE_CHECKING:
+    from bot.settings import DiscordSettings
+
+LONGEST_SLEEP: Final = 30.0
+"""Seconds that the library may sleep on a limit inside a call; it takes no smaller value."""
+
+
+class Listener(Protocol):
+    """What the client tells. Each call is a task of its own."""
+
+    async def connected(self, *, resumed: bool) -> None: ...
+    async def disconnected(self) -> None: ...
+    async def said(self, message: discord.Message) -> None: ...
+    async def edited(self, message: discord.Message) -> None: ...
+    async def deleted(self, message_id: int, channel_id: int) -> None: ...
+    async def commanded(self, interaction: discord.Interaction) -> None: ...
+
+
+def point_at(settings: DiscordSettings) -> None:
+    """Have the library speak to the servers of these settings."""
+    Route.BASE = settings.api_url
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+
+
+class Client(discord.Client):
+    """Pings nobody, keeps no messages and no members, and shows the headers it is answered."""
+
+    def __init__(self, listener: Listener, *, message_content: bool) -> None:
+        intents = discord.Intents(guilds=True, messages=True, message_content=message_content)
+        super().__init__(
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            http_trace=calls.trace(),
+            max_ratelimit_timeout=LONGEST_SLEEP,
+            chunk_guilds_at_startup=False,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            max_messages=None,
+        )
+        self._listener = listener
+        self.commands = app_commands.CommandTree(
+            self,
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+        )
+        for name, about in COMMANDS.items():
+            self.commands.add_command(
+                app_commands.Command(name=name.value, description=about, callback=self._command)
+            )
+
+    async def sync_commands(self) -> None:
+        """Announce the command table, where Discord has another one."""
+        known = {each.name: each.description for each in await self.commands.fetch_commands()}
+        if known != {name.value: about for name, about in COMMANDS.items()}:
+            await self.commands.sync()
+
+    async def _command(self, interaction: discord.Interaction) -> None:
+        await self._listener.commanded(interaction)
+
+    # The library finds these by their names.
+
+    async def on_ready(self) -> None:
+        await self._listener.connected(resumed=False)
+
+    async def on_resumed(self) -> None:
+        await self._listener.connected(resumed=True)
+
+    async def on_disconnect(self) -> None:
+        await self._listener.disconnected()
+
+    async def on_message(self, message: discord.Message) -> None:
+        await self._listener.said(message)
+
+    async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
+        await self._listener.edited(event.message)
+
+    async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
+        await self._listener.deleted(event.message_id, event.channel_id)
+
+    async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
+        for message_id in event.message_ids:
+            await self._listener.deleted(message_id, event.channel_id)

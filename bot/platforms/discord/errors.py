@@ -1,0 +1,121 @@
+"""Discord's errors, told apart by what they mean for the reply engine.
+
+The codes are Discord's own (https://discord.com/developers/docs/topics/opcodes-and-status-codes).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import discord
+
+from bot.reply.surface import (
+    ChatClosedError,
+    MessageGoneError,
+    NotAppliedError,
+    RefusedError,
+    SlowDownError,
+    SurfaceError,
+    UneditableError,
+    UnknownFateError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+THREAD_EXISTS: Final = 160004
+"""A thread was made from this message before."""
+TOO_MANY_OLD_EDITS: Final = 30046
+ARCHIVED: Final = 50083
+_CODES: Final[Mapping[int, type[SurfaceError]]] = {
+    10008: MessageGoneError,
+    TOO_MANY_OLD_EDITS: UneditableError,
+    ARCHIVED: UneditableError,  # A new message takes the thread out of the archive.
+    50005: UneditableError,  # written by somebody else
+    10003: ChatClosedError,
+    10004: ChatClosedError,
+    40333: NotAppliedError,  # Cloudflare could not reach Discord
+    50001: ChatClosedError,
+    50007: ChatClosedError,
+    50013: ChatClosedError,
+    160005: ChatClosedError,
+}
+_MENDS: Final[Mapping[int, str]] = {
+    50001: "let the bot see the channel and read its history",
+    50013: "give the bot the permission to send messages there, in threads too",
+    50007: "its user takes no direct messages",
+}
+SLOWED: Final = frozenset({20016, 20028, 40062})
+"""Slow mode, the channel's write limit, the service's: refused for now."""
+LONG_WAIT: Final = 30.0
+"""Seconds to wait where a refusal names none."""
+FAILURES: Final = (
+    discord.DiscordException,
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+    # An answer that can't be read: the library takes it apart without looking.
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+)
+"""What a call of the library may raise."""
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in a few words."""
+    if isinstance(error, discord.HTTPException):
+        mend = _MENDS.get(error.code)
+        said = error.text if error.code else f"status {error.status}"
+        return f"{said[:200]}" + (f"; {mend}" if mend else "")
+    return f"{type(error).__name__}: {error}"[:200] if str(error) else type(error).__name__
+
+
+def translate(error: BaseException) -> SurfaceError:
+    """What `error`, raised by a send, edit, delete or typing, means for the reply."""
+    said = f"Discord: {reason(error)}"
+    if isinstance(error, discord.RateLimited):
+        return SlowDownError(said, error.retry_after)
+    if isinstance(error, discord.HTTPException) and (
+        error.status == HTTP_TOO_MANY or error.code in SLOWED
+    ):
+        return SlowDownError(said, _retry_after(error))
+    return _meaning(error)(said)
+
+
+HTTP_TOO_MANY: Final = 429
+HTTP_UNAUTHORIZED: Final = 401
+HTTP_SERVER_ERROR: Final = 500
+
+
+def _meaning(error: BaseException) -> type[SurfaceError]:
+    match error:
+        case discord.HTTPException() if error.code in _CODES:
+            return _CODES[error.code]
+        case discord.HTTPException(status=status):
+            return _by_status(status)
+        case aiohttp.ClientConnectorError():
+            return NotAppliedError
+        case RuntimeError():
+            return NotAppliedError  # The session was closed: the bot is stopping.
+    # No answer came, or none that can be read.
+    return UnknownFateError
+
+
+def _by_status(status: int) -> type[SurfaceError]:
+    if status >= HTTP_SERVER_ERROR:
+        return UnknownFateError
+    if status == HTTP_UNAUTHORIZED:
+        return NotAppliedError  # The token was changed: the answer is owed to the next start.
+    return ChatClosedError if status in (403, 404) else RefusedError
+
+
+def _retry_after(error: discord.HTTPException) -> float:
+    said = error.response.headers.get("Retry-After", "")
+    try:
+        return max(0.0, float(said))
+    except ValueError:
+        return LONG_WAIT

@@ -1,0 +1,149 @@
+"""Pure: a Discord message -> an Incoming, where it is meant for the bot."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import discord
+
+from bot.commands import Command, CommandName, parse
+from bot.messages import ChatKey, Incoming, Sender, TurnKey
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+PLATFORM: Final = "discord"
+_MENTION: Final = re.compile(r"<@(?P<role>&)?!?(?P<id>\d+)>")
+_SPOKEN: Final = frozenset({discord.MessageType.default, discord.MessageType.reply})
+_KINDS: Final = ("image", "audio", "video")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What it takes to read messages: who the bot is, and where it answers everything."""
+
+    bot: discord.ClientUser
+    channels: Collection[str] = ()
+    """Ids, or names without the #."""
+    auto_thread: bool = False
+
+    def read(self, message: discord.Message) -> Incoming | None:
+        """None where `message` says nothing to the bot: not addressed, a notice, a bot's."""
+        if not self.is_speech(message) or not self._addressed(message):
+            return None
+        text = self.text(message)
+        attachment = _attachment(message)
+        if not text and not attachment and not message.mentions:
+            return None  # Its content is hidden from the bot.
+        group = message.guild is not None
+        return Incoming(
+            key=TurnKey(self._home(message), str(message.id)),
+            sender=Sender(str(message.author.id), message.author.display_name),
+            text=text,
+            command=parse(text, self.bot.name),
+            group=group,
+            side_by_side=group,
+            quoted=_forwarded(message),
+            attachment=attachment,
+        )
+
+    def command(self, interaction: discord.Interaction) -> Incoming:
+        """A slash command of our own table."""
+        assert isinstance(interaction.command, discord.app_commands.Command)
+        assert isinstance(interaction.channel, discord.abc.Messageable)
+        name, user = CommandName(interaction.command.name), interaction.user
+        group = interaction.guild_id is not None
+        return Incoming(
+            key=TurnKey(self.chat(interaction.channel), str(interaction.id)),
+            sender=Sender(str(user.id), user.display_name),
+            text="",
+            command=Command(name, name.value),
+            group=group,
+            side_by_side=group,
+        )
+
+    def is_speech(self, message: discord.Message) -> bool:
+        """Whether a person says something with it."""
+        person = not message.author.bot and message.webhook_id is None
+        return person and message.type in _SPOKEN
+
+    def chat(self, channel: discord.abc.MessageableChannel) -> ChatKey:
+        """A thread is a chat of its own."""
+        if isinstance(channel, discord.Thread):
+            return ChatKey(PLATFORM, str(self.bot.id), str(channel.parent_id), str(channel.id))
+        return ChatKey(PLATFORM, str(self.bot.id), str(channel.id))
+
+    def places(self, message_id: int, channel: discord.abc.MessageableChannel) -> list[ChatKey]:
+        """The chats in which a message may be known that can be seen from `channel`.
+
+        In its own; in the channel that a thread was made in; in the thread that was made of it.
+        """
+        chat = self.chat(channel)
+        bot, parent = chat.bot, chat.chat
+        return [
+            chat,
+            ChatKey(PLATFORM, bot, parent),
+            ChatKey(PLATFORM, bot, parent, str(message_id)),
+        ]
+
+    def text(self, message: discord.Message) -> str:
+        """What was said, people's and roles' names in place of their ids, the bot's left out."""
+        names = {user.id: f"@{user.display_name}" for user in message.mentions}
+        names |= {role.id: f"@{role.name}" for role in message.role_mentions}
+        own = {self.bot.id, *(role.id for role in message.role_mentions if self._is_own(role))}
+
+        def spoken(match: re.Match[str]) -> str:
+            mentioned = int(match["id"])
+            return "" if mentioned in own else names.get(mentioned, match[0])
+
+        return _MENTION.sub(spoken, message.content).strip()
+
+    def _home(self, message: discord.Message) -> ChatKey:
+        """Where it is answered: with `auto_thread`, in a thread whose id will be the message's."""
+        chat = self.chat(message.channel)
+        if self.auto_thread and isinstance(message.channel, discord.TextChannel):
+            return ChatKey(PLATFORM, chat.bot, chat.chat, str(message.id))
+        return chat
+
+    def _addressed(self, message: discord.Message) -> bool:
+        if message.guild is None or self.bot in message.mentions:
+            return True
+        if any(self._is_own(role) for role in message.role_mentions):
+            return True
+        if isinstance(message.channel, discord.Thread) and self._is_ours(message.channel):
+            return True
+        return self._replies_to_us(message) or self._listens(message.channel)
+
+    def _is_own(self, role: discord.Role) -> bool:
+        """Discord gives each bot a role of its own, which is easily mentioned by mistake."""
+        return role.tags is not None and role.tags.bot_id == self.bot.id
+
+    def _is_ours(self, thread: discord.Thread) -> bool:
+        return thread.owner_id == self.bot.id
+
+    def _replies_to_us(self, message: discord.Message) -> bool:
+        replied = message.reference and message.reference.resolved
+        return isinstance(replied, discord.Message) and replied.author.id == self.bot.id
+
+    def _listens(self, channel: discord.abc.MessageableChannel) -> bool:
+        places: list[object] = [channel]
+        if isinstance(channel, discord.Thread):
+            places.append(channel.parent)
+        known = {str(getattr(place, key, None)) for place in places for key in ("id", "name")}
+        return not known.isdisjoint(self.channels)
+
+
+def _attachment(message: discord.Message) -> str:
+    """What came beside the text."""
+    if message.stickers:
+        return "sticker"
+    if not message.attachments:
+        return ""
+    kind = (message.attachments[0].content_type or "").partition("/")[0]
+    return kind if kind in _KINDS else "file"
+
+
+def _forwarded(message: discord.Message) -> str:
+    return "\n\n".join(snapshot.content for snapshot in message.message_snapshots)

@@ -1,0 +1,148 @@
+"""From what Discord announces to what the turns take: questions, commands, edits, deletions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+import discord
+import structlog
+
+from bot import prompt
+from bot.messages import Incoming, Sender, TurnKey
+from bot.platforms.discord import errors
+from bot.schema import After
+
+if TYPE_CHECKING:
+    from bot.history import History
+    from bot.platforms.discord.incoming import Reader
+    from bot.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+LONGEST_CHAIN: Final = 20
+"""Messages above a question that are looked up for it."""
+NOTHING: Final = After(0)
+
+
+class Intake:
+    """Takes each message once, those of one channel in their order."""
+
+    def __init__(
+        self, client: discord.Client, reader: Reader, turns: Turns, history: History
+    ) -> None:
+        self._client = client
+        self._reader = reader
+        self._turns = turns
+        self._history = history
+        self._order: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    async def message(self, message: discord.Message) -> None:
+        if not self._reader.is_speech(message):
+            return
+        order = self._order.setdefault(message.channel.id, asyncio.Lock())
+        async with order:
+            message.channel = await self._known(message.channel)
+            incoming = self._reader.read(message)
+            if incoming is not None:
+                await self._turns.take(incoming, await self._origin(message))
+
+    async def edited(self, message: discord.Message) -> None:
+        """What the conversation remembers of a message is what it reads now."""
+        if self._reader.is_speech(message):
+            incoming = self._reader.read(message)
+            text = prompt.question(incoming) if incoming else self._heard(message)
+            places = self._reader.places(message.id, message.channel)
+            await self._history.reword(places, str(message.id), text)
+
+    async def deleted(self, message_id: int, channel_id: int) -> None:
+        known = self._client.get_channel(channel_id)
+        partial = self._client.get_partial_messageable(channel_id)
+        channel = known if isinstance(known, discord.Thread) else partial
+        places = self._reader.places(message_id, channel)
+        await self._history.reword(places, str(message_id), "")
+
+    # What a message goes on from.
+
+    async def _origin(self, message: discord.Message) -> After | None:
+        """Where the conversation of `message` branches off; None: it goes straight on.
+
+        What it replies to, what that replies to, and so on up to a message that is known; at the
+        top of a thread stands the message it was made from.
+        """
+        heard: list[discord.Message] = []
+        origin = None
+        here = message
+        for _ in range(LONGEST_CHAIN):
+            above = await self._above(here, is_question=here is message)
+            if above is None:
+                origin = NOTHING if heard else None
+                break
+            channel, message_id = above
+            places = self._reader.places(message_id, channel)
+            origin = await self._history.locate(places, str(message_id))
+            if origin is not None:
+                break
+            origin = NOTHING
+            found = await _fetch(here, channel, message_id)
+            if found is None:
+                break
+            heard.append(found)
+            here = found
+        for each in reversed(heard):
+            assert origin is not None
+            key = TurnKey(self._reader.chat(each.channel), str(each.id))
+            sender = str(each.author.id)
+            origin = await self._history.hear(key, self._heard(each), sender=sender, after=origin)
+        return origin
+
+    async def _above(
+        self, message: discord.Message, *, is_question: bool
+    ) -> tuple[discord.abc.MessageableChannel, int] | None:
+        """The message that this one continues: its channel and id."""
+        reference, channel = message.reference, message.channel
+        if reference is not None and reference.type is discord.MessageReferenceType.reply:
+            return (channel, reference.message_id) if reference.message_id else None
+        if not isinstance(channel, discord.Thread) or message.id == channel.id:
+            return None
+        if is_question and await self._history.has_turns(self._reader.chat(channel)):
+            return None
+        # A post's first message is in its thread; another thread's is in the channel.
+        is_post = isinstance(channel.parent, discord.ForumChannel)
+        parent = channel if is_post or channel.parent is None else channel.parent
+        assert isinstance(parent, discord.abc.Messageable)
+        return parent, channel.id
+
+    def _heard(self, message: discord.Message) -> str:
+        """A message as the model is told it."""
+        author = Sender(str(message.author.id), message.author.display_name)
+        text = self._reader.text(message)
+        key = TurnKey(self._reader.chat(message.channel), str(message.id))
+        return prompt.question(Incoming(key, author, text, group=True))
+
+    async def _known(
+        self, channel: discord.abc.MessageableChannel
+    ) -> discord.abc.MessageableChannel:
+        """A thread that the library does not know yet is asked for, as its parent matters."""
+        if not isinstance(channel, discord.PartialMessageable) or channel.guild_id is None:
+            return channel
+        try:
+            found = await self._client.fetch_channel(channel.id)
+        except errors.FAILURES:
+            return channel
+        return found if isinstance(found, discord.abc.Messageable) else channel
+
+
+async def _fetch(
+    below: discord.Message, channel: discord.abc.MessageableChannel, message_id: int
+) -> discord.Message | None:
+    """The message, from what Discord sent along or from its server; None: gone, or not for us."""
+    sent_along = below.reference.resolved if below.reference else None
+    if isinstance(sent_along, discord.Message) and sent_along.id == message_id:
+        return sent_along
+    try:
+        return await channel.fetch_message(message_id)
+    except errors.FAILURES as error:
+        log.info("discord: a message above can't be read", reason=errors.reason(error))
+        return None

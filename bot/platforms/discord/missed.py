@@ -1,0 +1,113 @@
+"""What was said while the gateway could not tell it: found by asking the channels.
+
+The ids of Discord are times (https://discord.com/developers/docs/reference#snowflakes), so the
+newest one that was seen says up to when nothing was missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import discord
+import structlog
+from discord.utils import snowflake_time, time_snowflake, utcnow
+
+from bot.platforms.discord import errors
+from bot.platforms.discord.incoming import PLATFORM
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from bot.history import History
+
+log = structlog.get_logger(__name__)
+
+OVERLAP: Final = timedelta(minutes=1)
+"""Messages of two channels may be told in another order than they were written in."""
+OLDEST: Final = timedelta(hours=24)
+"""Older questions are not answered any more; Telegram keeps its updates as long."""
+ACTIVE: Final = 30 * 86400.0
+"""Seconds since the last question after which a direct chat is not asked any more: Discord tells
+in which channels something was said, but not in which direct chats."""
+MOST_CHATS: Final = 200
+PAUSE: Final = 0.1
+"""Seconds between two channels: answers need the bot's budget more."""
+MOST_MESSAGES: Final = 500
+"""Read in one channel."""
+
+
+class Missed:
+    """Finds what was missed and hands it on; what was not missed may be among it."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        history: History,
+        take: Callable[[discord.Message], Awaitable[None]],
+    ) -> None:
+        self._client = client
+        self._history = history
+        self._take = take
+        self._seen = 0
+        """The newest message of which the gateway told."""
+        self._since: int | None = None
+        """While the gateway is away: the newest message it told of before; 0: none."""
+        self._searching = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Before the first connection: what an earlier process was told was not missed."""
+        recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
+        self._seen = max((int(turn.message) for turn in recent), default=0)
+
+    def seen(self, message_id: int) -> None:
+        self._seen = max(self._seen, message_id)
+
+    def lost(self) -> None:
+        """The gateway is away."""
+        if self._since is None:
+            self._since = self._seen
+
+    def regained(self) -> None:
+        """It is back and told all that was said."""
+        self._since = None
+
+    async def search(self) -> None:
+        """The gateway is back and told nothing: ask the channels."""
+        since = self._seen if self._since is None else self._since
+        self._since = None
+        if not since:
+            return  # The first start: nothing was missed.
+        recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
+        bound = utcnow() - OLDEST
+        start = max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))
+        known = {int(turn.chat.thread or turn.chat.chat) for turn in recent[:MOST_CHATS]}
+        async with self._searching:
+            for place in list(self._places(start, known)):
+                await self._search(place, start)
+                await asyncio.sleep(PAUSE)
+
+    def _places(self, start: int, known: set[int]) -> Iterator[discord.abc.Messageable]:
+        """Where something may have been said since `start`."""
+        direct = set(known)
+        for guild in self._client.guilds:
+            for channel in (*guild.channels, *guild.threads):
+                direct.discard(channel.id)
+                if not isinstance(channel, discord.abc.Messageable):
+                    continue
+                last = channel.last_message_id
+                if last > start if last is not None else channel.id in known:
+                    yield channel
+        yield from map(self._client.get_partial_messageable, direct)
+
+    async def _search(self, channel: discord.abc.Messageable, start: int) -> None:
+        after = discord.Object(start)
+        try:
+            async for message in channel.history(
+                limit=MOST_MESSAGES, after=after, oldest_first=True
+            ):
+                await self._take(message)
+        except errors.FAILURES as error:
+            log.info("discord: a channel can't be searched", reason=errors.reason(error))
