@@ -1,4 +1,4 @@
-"""The demo: the bot on its real Telegram adapter, a sandbox for a Telegram, a terminal for a phone.
+"""The demo: the bot on its real adapters, a sandbox for each platform, a terminal for a phone.
 
 Nothing of it leaves this machine, unless a real model is at hand.
 """
@@ -10,7 +10,9 @@ import os
 import secrets
 import sys
 import tempfile
-from contextlib import asynccontextmanager, suppress
+from base64 import b64encode
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +22,22 @@ from pydantic import SecretStr
 
 from bot.app import App, run_loop
 from bot.messages import ChatKey, TurnKey
+from bot.phone import PHONES
 from bot.settings import (
     AccessSettings,
     ChatSettings,
+    DiscordSettings,
     ProviderSection,
     Settings,
     StorageSettings,
     TelegramSettings,
 )
-from bot.terminal import Phone, Terminal
+from bot.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
+
+    from bot.phone import Phone
 
 OLLAMA = "http://localhost:11434"
 PROBE = 1.0
@@ -46,51 +52,65 @@ def run() -> int:
 
 
 async def _demo() -> int:
-    async with _sandbox() as (url, token):
+    bot_id = secrets.randbelow(10**9) + 10**9
+    tokens = {
+        # Each begins with the bot's id, in Discord's case as base64.
+        "telegram": f"{bot_id}:{secrets.token_urlsafe(26)}",
+        "discord": f"{b64encode(str(bot_id).encode()).decode()}.demo.{secrets.token_urlsafe(26)}",
+    }
+    async with AsyncExitStack() as stack:
+        starting = (_sandbox(server, token) for server, token in tokens.items())
+        telegram, discord = await asyncio.gather(*map(stack.enter_async_context, starting))
         about, provider = await _model()
-        with tempfile.TemporaryDirectory(prefix="parlance-demo-") as folder:
-            settings = Settings(
-                telegram=TelegramSettings(token=SecretStr(token), api_url=url),
-                providers={"demo": provider},
-                chat=ChatSettings(system_prompt=SYSTEM_PROMPT),
-                storage=StorageSettings(url=f"sqlite:///{Path(folder) / 'demo.db'}"),
-                access=AccessSettings(open=True),
-            )
-            app = App(settings)
-            tasks = {
-                asyncio.create_task(app.serve()),
-                asyncio.create_task(_talk(app, url, token, about)),
-            }
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
-                await app.close()
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parlance-demo-"))
+        settings = Settings(
+            telegram=TelegramSettings(token=SecretStr(tokens["telegram"]), api_url=telegram["url"]),
+            discord=DiscordSettings(
+                token=SecretStr(tokens["discord"]),
+                api_url=discord["api_url"],
+                gateway_url=discord["gateway_url"],
+            ),
+            providers={"demo": provider},
+            chat=ChatSettings(system_prompt=SYSTEM_PROMPT),
+            storage=StorageSettings(url=f"sqlite:///{Path(folder) / 'demo.db'}"),
+            access=AccessSettings(open=True),
+        )
+        app = App(settings)
+        roots = {"telegram": telegram["url"], "discord": discord["api_url"].partition("/api")[0]}
+        tasks = {
+            asyncio.create_task(app.serve()),
+            asyncio.create_task(_talk(app, roots, str(bot_id), about)),
+        }
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await app.close()
     return 0
 
 
-async def _talk(app: App, url: str, token: str, about: str) -> None:
-    bot_id, _, _ = token.partition(":")
-
-    async def answered(chat: str, message: str) -> bool:
-        turn = await app.history.turn(TurnKey(ChatKey("telegram", bot_id, chat), message))
+async def _talk(app: App, roots: Mapping[str, str], bot_id: str, about: str) -> None:
+    async def answered(platform: str, chat: str, message: str) -> bool:
+        turn = await app.history.turn(TurnKey(ChatKey(platform, bot_id, chat), message))
         return turn is not None and turn.settled
 
-    async with aiohttp.ClientSession(url) as session:
-        phone = await Phone.pick_up(session, answered)
-        await Terminal(phone).run(about)
+    async with AsyncExitStack() as stack:
+        phones: dict[str, Phone] = {}
+        for platform, url in roots.items():
+            session = await stack.enter_async_context(aiohttp.ClientSession(url))
+            phones[platform] = await PHONES[platform].pick_up(session, partial(answered, platform))
+        await Terminal(phones).run(about)
 
 
 @asynccontextmanager
-async def _sandbox() -> AsyncIterator[tuple[str, str]]:
-    """A Telegram of our own in a process of its own; yields its URL and the bot's token."""
-    token = f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}"
+async def _sandbox(server: str, token: str) -> AsyncIterator[dict[str, str]]:
+    """A platform of our own in a process of its own; yields where it is."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sandbox", "telegram", "--token", token,
+        sys.executable, "-m", "sandbox", server, "--token", token,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the bot alone.
     )  # fmt: skip
@@ -99,7 +119,7 @@ async def _sandbox() -> AsyncIterator[tuple[str, str]]:
         ready = await process.stdout.readline()
         if not ready:
             raise RuntimeError("the sandbox did not start; its error stands above")
-        yield orjson.loads(ready)["url"], token
+        yield orjson.loads(ready)
     finally:
         with suppress(ProcessLookupError):
             process.terminate()

@@ -8,7 +8,7 @@ import pty
 import signal
 import sys
 
-from bot.terminal import styled
+from bot.phone import styled
 
 QUIET = {k: v for k, v in os.environ.items() if not k.startswith(("PARLANCE__", "OPENAI_"))}
 DEMO = [sys.executable, "-m", "bot", "demo"]
@@ -22,12 +22,14 @@ async def test_a_pipe_gets_the_final_answers_and_exit_code_0() -> None:
         stderr=asyncio.subprocess.PIPE,
         env=QUIET,
     )
-    typed = b"my name is Ada\n\nwhat is my name?\n/help"
+    typed = b"my name is Ada\n\nwhat is my name?\n/help\n:discord\nmy name is Bo\nwhat is my name?"
     async with asyncio.timeout(60):
         out, err = await process.communicate(typed)
     assert process.returncode == 0
-    assert "Your name is Ada" in out.decode()
-    assert "/retry" in out.decode()
+    in_telegram, menu, in_discord = out.decode().partition("/retry")
+    assert menu
+    assert "Your name is Ada" in in_telegram
+    assert "Your name is **Bo**" in in_discord
     assert "no language model" in err.decode()
     assert "Traceback" not in err.decode()
 

@@ -54,9 +54,10 @@ class Writer:
 
     def end_line(self) -> None:
         self._flush()
-        wanted, self._wanted = self._wanted, []
-        self._close_unwanted()
-        self._wanted = wanted
+        if self._open:
+            wanted, self._wanted = self._wanted, []
+            self._close_unwanted()
+            self._wanted = wanted
         self._space = ""
         self._bare_url = None
 
@@ -73,10 +74,9 @@ class Writer:
         self._flush()
         self._verbatim(code_span(code))
 
-    def url(self, url: str) -> None:
-        """Write a link that shows its URL."""
+    def end_text(self) -> None:
+        """What follows is no part of the text before it, and of no URL in it."""
         self._flush()
-        self._verbatim(f"<{url}>")
 
     def open(self, style: str) -> None:
         if style not in self._wanted:
@@ -105,6 +105,8 @@ class Writer:
 
     def _flush(self) -> None:
         """Write the text that is complete."""
+        if not self._text:
+            return
         text, self._text = self._text, ""
         for part, is_url in parts(text):
             core = part.strip()
@@ -132,42 +134,48 @@ class Writer:
 
     def _put(self, markdown: str) -> None:
         """Write a piece in the wanted styles."""
-        closed = self._close_unwanted()
-        opened = [style for style in _STYLES if style in self._wanted and style not in self._open]
-        self._open += opened
-        opening = "".join(opened)
+        opening = self._change_styles() if self._open or self._wanted else ""
         if self._at_line_start:
             self._space = ""
+            self._at_line_start = False
         elif not self._space:
-            first = (opening + markdown)[0]
-            if not closed:
-                self._end_url(opening + markdown)
-            if first in "*~`" and self._pieces[-1].endswith(first):
-                self._space = ZERO_WIDTH
-        if closed or self._space:
+            self._join(opening + markdown)
+        else:
             self._bare_url = None
         self._pieces += (self._space + opening, markdown)
         self._space = ""
-        self._at_line_start = False
 
-    def _close_unwanted(self) -> bool:
-        """Close the outermost style that is not wanted, and those in it; whether there are any."""
+    def _change_styles(self) -> str:
+        """Close what is not wanted; return what opens the rest of what is."""
+        self._close_unwanted()
+        opened = [style for style in _STYLES if style in self._wanted and style not in self._open]
+        self._open += opened
+        return "".join(opened)
+
+    def _close_unwanted(self) -> None:
+        """Close the outermost style that is not wanted, and those in it."""
         kept = 0
         while kept < len(self._open) and self._open[kept] in self._wanted:
             kept += 1
         closing = "".join(reversed(self._open[kept:]))
         if not closing:
-            return False
-        if closing.startswith(STRUCK) and self._pieces[-1].endswith("~"):
+            return
+        if closing.startswith(STRUCK) and self.ends_with("~"):
             closing = ZERO_WIDTH + closing
         self._pieces.append(closing)
+        self._bare_url = None
         del self._open[kept:]
-        return True
+
+    def _join(self, following: str) -> None:
+        """Keep what follows directly from being part of what was written last."""
+        if self._bare_url is not None:
+            self._end_url(following)
+        if following[0] in "*~`" and self.ends_with(following[0]):
+            self._space = ZERO_WIDTH
 
     def _end_url(self, following: str) -> None:
-        """Keep what follows a bare URL directly from being part of it."""
-        if self._bare_url is None:
-            return
+        """Set off the bare URL by brackets where it would go on in what follows."""
+        assert self._bare_url is not None
         rest = URL_MAY_END.sub("", following, count=1)
         if rest and not rest[0].isspace():
             self._pieces[self._bare_url] = f"<{self._pieces[self._bare_url]}>"

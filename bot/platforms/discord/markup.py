@@ -22,6 +22,7 @@ _DEEPEST_HEADING = 3
 _BLOCKS = frozenset(
     {"Paragraph", "Heading", "BlockQuote", "List", "Item", "CodeBlock", "Table", "Rule"}
 )
+_BORDERS = _BLOCKS | {f"/{kind}" for kind in _BLOCKS}
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 # Discord refuses a message without one of these.
 _VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
@@ -73,23 +74,18 @@ class _Renderer:
 
     def render(self) -> str:
         for token in self._tokens:
-            if token.kind.removeprefix("/") in _BLOCKS:
+            if token.kind in _BORDERS:
                 self._out.end_line()
                 self._fresh = True
                 if self._block is None and token.kind in _BLOCKS:
                     self._block = token.start
             if self._table and token.kind in INLINE:
                 self._table.add(token)
-            else:
-                self._take(token)
+            elif token.kind in self._HANDLERS:
+                self._HANDLERS[token.kind](self, token)
         self._out.end_line()
         text = str(self._out).rstrip()
         return text if _VISIBLE.search(text) else ""
-
-    def _take(self, token: Token) -> None:
-        handler = self._HANDLERS.get(token.kind)
-        if handler:
-            handler(self, token)
 
     # Lines
 
@@ -168,8 +164,10 @@ class _Renderer:
 
     def _on_link(self, token: Token) -> None:
         self._links.append(token)
-        label, url = self._labels[token], token.value
-        if self._masked or not is_maskable(label, url):
+        if self._masked:
+            return
+        self._out.end_text()
+        if not is_maskable(self._labels[token], token.value):
             return
         self._begin(token.start)
         self._out.open_label()
@@ -184,6 +182,7 @@ class _Renderer:
         elif not self._masked and label not in (url, url.removeprefix("mailto:")):
             self._begin(token.start)
             self._out.text(f" ({url})" if label else url)
+        self._out.end_text()
         self._end = token.end
 
     # Blocks
@@ -275,12 +274,12 @@ class _Renderer:
             if name:
                 self._out.open(BOLD)
                 for token in name:
-                    self._take(token)
+                    self._HANDLERS[token.kind](self, token)
                 self._out.text(":")
                 self._out.close()
                 self._out.text(" ")
             for token in cell:
-                self._take(token)
+                self._HANDLERS[token.kind](self, token)
         self._out.end_line()
 
     _HANDLERS: ClassVar[dict[str, Callable[[_Renderer, Token], None]]] = {
