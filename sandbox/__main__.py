@@ -1,4 +1,4 @@
-"""Start one of the sandbox's servers: `python -m sandbox telegram` or `python -m sandbox llm`."""
+"""Start one of the sandbox's servers: `python -m sandbox telegram`, `discord` or `llm`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import asyncio
 import importlib
 import sys
 
-SERVERS = {"telegram": "sandbox.telegram.server", "llm": "sandbox.llm.server"}
+SERVERS = {
+    "telegram": "sandbox.telegram.server",
+    "discord": "sandbox.discord.server",
+    "llm": "sandbox.llm.server",
+}
 
 
 def main(arguments: list[str]) -> None:

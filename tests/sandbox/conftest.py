@@ -1,4 +1,4 @@
-"""A Telegram without flood control, a bot on the real library, and a person who has written."""
+"""A Telegram and a Discord without limits, and bots on the real libraries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import telegram
+from discord_client import Client, Http, connected
 
+from sandbox.discord.limits import LIMIT_PRESETS
+from sandbox.discord.server import DiscordSandbox
+from sandbox.discord.settings import Settings as DiscordSettings
 from sandbox.telegram.server import TelegramSandbox
 from sandbox.telegram.settings import FLOOD_PRESETS, Settings
 
@@ -33,3 +37,21 @@ async def ada(tg: TelegramSandbox) -> ScriptedUser:
     ada = tg.user("Ada")
     await ada.say("hi")
     return ada
+
+
+@pytest.fixture
+async def dc() -> AsyncIterator[DiscordSandbox]:
+    async with DiscordSandbox(DiscordSettings(limits=LIMIT_PRESETS["off"])) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def client(dc: DiscordSandbox) -> AsyncIterator[Client]:
+    async with connected(dc) as client:
+        yield client
+
+
+@pytest.fixture
+async def http(dc: DiscordSandbox) -> AsyncIterator[Http]:
+    async with Http(dc) as http:
+        yield http

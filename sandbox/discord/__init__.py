@@ -1,0 +1,1 @@
+"""A stateful server of Discord's REST API and gateway."""

@@ -1,0 +1,350 @@
+"""The sandbox as a whole: one loopback server, handles for people, and waits on what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from argparse import ArgumentTypeError
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from aiohttp import web
+
+from sandbox.discord.acts import Acts
+from sandbox.discord.api import RestApi
+from sandbox.discord.cdn import Cdn
+from sandbox.discord.control import Control
+from sandbox.discord.events import Events, Greeting
+from sandbox.discord.faults import Fault, FaultKind, Faults
+from sandbox.discord.gateway import Gateway
+from sandbox.discord.intents import Intent
+from sandbox.discord.limits import LIMIT_PRESETS, RateLimits
+from sandbox.discord.model import Change, Message, Ping, User
+from sandbox.discord.rest import Call, Rest
+from sandbox.discord.scene import Scene
+from sandbox.discord.settings import Settings
+from sandbox.discord.state import World
+from sandbox.discord.users import ScriptedGuild, ScriptedUser
+from sandbox.loopback import is_loopback
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from sandbox.discord.protocol import GatewaySettings
+    from sandbox.discord.refusals import Scope
+
+Found = TypeVar("Found")
+
+
+class HasId(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+class DiscordSandbox:
+    """Discord's REST API and gateway on loopback, and everything a test does with them.
+
+    An async context manager; it must be entered on a running event loop. Times are that loop's,
+    unless `clock` gives others.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Raises ValueError where `host` is no loopback address."""
+        if not is_loopback(host):
+            raise ValueError(f"{host} is no loopback address: use 127.0.0.1")
+        self.settings = settings or Settings()
+        self.clock = clock or (lambda: asyncio.get_running_loop().time())
+        bot_name = self.settings.bot_name
+        bot = User(self.settings.bot_id, bot_name.lower(), bot_name, is_bot=True)
+        self.world = World(bot, self.clock, time.time)
+        greeting = Greeting(self.world, message_content=self.settings.message_content)
+        self.gateway = Gateway(
+            _gateway_settings(self.settings), token=self.settings.token, hello=greeting
+        )
+        self.scene = Scene(Acts(self.world, Events(self.world, self.gateway)), self.settings)
+        epoch = time.time() - time.monotonic()  # an event loop's clock is the monotonic one
+        self.limits = RateLimits(replace(self.settings.limits, epoch=epoch))
+        self.faults = Faults()
+        api = RestApi(self.scene, self.gateway, self.settings, lambda: self.gateway_url)
+        self.rest = Rest(self.settings, api, self.limits, self.faults, self.clock)
+        self._address = (host, port)
+        self._runner: web.AppRunner | None = None
+        self._rung = asyncio.Event()
+        self.world.on_change = self.rest.on_call = self.gateway.on_log = self._ring
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=self.settings.request_limit)
+        Control(self).add_routes(app)
+        Cdn(self.world).add_routes(app)
+        app.router.add_get("/gateway", self.gateway.handle)
+        app.router.add_get("/gateway/", self.gateway.handle)
+        app.router.add_route("*", "/{path:.*}", self.rest.handle)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, *self._address).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self.world.cdn_url = self.url
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        assert self._runner is not None
+        await self.rest.close()
+        await self.gateway.shutdown()
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """The server's root, without a trailing slash; known once the sandbox is entered.
+
+        The control API is below it.
+        """
+        return f"http://{self._place}"
+
+    @property
+    def api_url(self) -> str:
+        """The REST API's root with its version, without a trailing slash."""
+        return f"{self.url}/api/v10"
+
+    @property
+    def gateway_url(self) -> str:
+        return f"ws://{self._place}/gateway"
+
+    @property
+    def token(self) -> str:
+        return self.settings.token
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call of a known route with a valid token, in the order of arrival."""
+        return self.rest.calls
+
+    @property
+    def changes(self) -> list[Change]:
+        """Everything that became visible, in order."""
+        return self.world.changes
+
+    @property
+    def pings(self) -> list[Ping]:
+        """Every time a person was notified by a message of somebody else, in order."""
+        return self.world.pings
+
+    def user(self, name: str, *, user_id: int | None = None, username: str = "") -> ScriptedUser:
+        """A new person; the bot can write to them once they wrote first, or share a guild."""
+        return self.handle(self.world.add_user(name, user_id, username))
+
+    def handle(self, user: User) -> ScriptedUser:
+        """The handle of a person who is there already."""
+        return ScriptedUser(self.scene, user)
+
+    def guild(
+        self, name: str, *, members: Sequence[ScriptedUser], bot: bool = True
+    ) -> ScriptedGuild:
+        """A new guild without channels, owned by the first member.
+
+        The bot is in it unless `bot` is False.
+        """
+        if not members:
+            raise ValueError("a guild needs at least one member: its owner")
+        guild = ScriptedGuild(
+            self.scene, self.scene.add_guild(name, members[0].user), members[0].user
+        )
+        guild.add(*members)
+        if bot:
+            guild.add_bot()
+        return guild
+
+    def transcript(self, channel: int | HasId) -> list[Message]:
+        """All messages ever posted in a channel, deleted and ephemeral ones too, in order."""
+        return list(self.world.channels[_id(channel)].messages.values())
+
+    def calls_of(self, route: str, channel: int | HasId | None = None) -> list[Call]:
+        """The calls of a route, such as `sandbox.discord.api.CREATE_MESSAGE`."""
+        wanted = None if channel is None else _id(channel)
+        return [
+            call for call in self.calls if call.route == route and wanted in (None, call.channel_id)
+        ]
+
+    def fault(  # noqa: PLR0913 - one keyword for each field of a fault
+        self,
+        kind: FaultKind | str,
+        *,
+        method: str | None = None,
+        route: str | None = None,
+        channel: int | HasId | None = None,
+        count: int | None = 1,
+        after: int = 0,
+        seconds: float = 0.0,
+        scope: Scope = "user",
+        via: bool = True,
+        status: int = 500,
+        description: str = "",
+        html: bool = False,
+    ) -> Fault:
+        """Set a fault (see `Fault`); raises ValueError for an unknown kind or scope."""
+        return self.faults.add(
+            Fault(
+                kind=FaultKind(kind),
+                method=method,
+                route=route,
+                channel_id=None if channel is None else _id(channel),
+                count=count,
+                after=after,
+                seconds=seconds,
+                scope=scope,
+                via=via,
+                status=status,
+                description=description,
+                html=html,
+            )
+        )
+
+    async def until(self, predicate: Callable[[], Found], *, within: float = 10.0) -> Found:
+        """Wait until `predicate` is true and return what it gave; looked at after each change.
+
+        Raises TimeoutError after `within` seconds.
+        """
+        try:
+            async with asyncio.timeout(within):
+                while not (found := predicate()):
+                    await self._rung.wait()
+                return found
+        except TimeoutError:
+            last = [f"{c.kind} {c.text[:60]!r}" for c in self.changes[-5:]]
+            raise TimeoutError(f"not so within {within} s; last changes: {last}") from None
+
+    async def wait(
+        self,
+        matches: Callable[[Message], object],
+        *,
+        channel: int | HasId | None = None,
+        within: float = 10.0,
+    ) -> Message:
+        """Wait for a message of the bot, not deleted, that matches; the oldest such one."""
+
+        def first() -> Message | None:
+            world = self.world.channels
+            channels = world.values() if channel is None else [world[_id(channel)]]
+            messages = (m for c in channels for m in c.messages.values())
+            return next((m for m in messages if m.from_bot and not m.deleted and matches(m)), None)
+
+        message = await self.until(first, within=within)
+        assert message is not None
+        return message
+
+    async def until_quiet(self, channel: int | HasId, seconds: float) -> None:
+        """Wait until nothing has changed in a channel for `seconds`."""
+        channel_id = _id(channel)
+
+        def changes() -> int:
+            return sum(change.channel_id == channel_id for change in self.changes)
+
+        def more_than(before: int) -> bool:
+            return changes() > before
+
+        try:
+            while True:
+                await self.until(partial(more_than, changes()), within=seconds)
+        except TimeoutError:
+            return
+
+    @property
+    def _place(self) -> str:
+        assert self._runner is not None
+        host, port = self._runner.addresses[0][:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _ring(self) -> None:
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+
+def _gateway_settings(settings: Settings) -> GatewaySettings:
+    """The gateway's settings, in which the message content intent is as the sandbox's are."""
+    others = settings.gateway.privileged & ~Intent.MESSAGE_CONTENT
+    content = Intent.MESSAGE_CONTENT if settings.message_content else Intent(0)
+    return replace(settings.gateway, privileged=others | content)
+
+
+def _id(channel: int | HasId) -> int:
+    return channel if isinstance(channel, int) else channel.id
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    defaults = Settings()
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    parser.add_argument("--token", default=defaults.token, help="the bot token that is accepted")
+    parser.add_argument("--limits", choices=LIMIT_PRESETS, default="refill")
+    parser.add_argument(
+        "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="added each way"
+    )
+    parser.add_argument(
+        "--no-message-content",
+        action="store_true",
+        help="the application lacks the message content intent",
+    )
+
+
+def _host(text: str) -> str:
+    if not is_loopback(text):
+        raise ArgumentTypeError(f"{text} is no loopback address: use 127.0.0.1")
+    return text
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= 0:
+        raise ArgumentTypeError(f"{text} is no number of seconds: use 0 or more")
+    return seconds
+
+
+async def serve(args: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT; the address is printed as one line of JSON when ready."""
+    settings = Settings(
+        token=args.token,
+        limits=LIMIT_PRESETS[args.limits],
+        latency=args.latency,
+        message_content=not args.no_message_content,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with DiscordSandbox(settings, host=args.host, port=args.port) as sandbox:
+            ready = {
+                "server": "discord",
+                "url": sandbox.url,
+                "api_url": sandbox.api_url,
+                "gateway_url": sandbox.gateway_url,
+                "token": settings.token,
+            }
+            sys.stdout.write(json.dumps(ready) + "\n")
+            sys.stdout.flush()
+            await stop.wait()
+    except OSError as error:
+        raise SystemExit(f"can't listen on {args.host}:{args.port}: {error.strerror}") from None
