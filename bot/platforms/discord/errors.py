@@ -79,11 +79,15 @@ def translate(error: BaseException) -> SurfaceError:
     said = f"Discord: {reason(error)}"
     if isinstance(error, discord.RateLimited):
         return SlowDownError(said, error.retry_after)
-    if isinstance(error, discord.HTTPException) and (
-        error.status == HTTP_TOO_MANY or error.code in SLOWED
-    ):
+    if isinstance(error, discord.HTTPException) and _slows_down(error):
         return SlowDownError(said, _retry_after(error))
     return _meaning(error)(said)
+
+
+def _slows_down(error: discord.HTTPException) -> bool:
+    # Too many edits of an old message come with status 429, too.
+    limited = error.status == HTTP_TOO_MANY or error.code in SLOWED
+    return limited and error.code not in _CODES
 
 
 HTTP_TOO_MANY: Final = 429
