@@ -25,6 +25,7 @@ from providers.base import (
 )
 from providers.errors import error_from_response
 from providers.redact import one_line, redact, shorten, url_secrets
+from providers.rhythm import Rhythm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -38,6 +39,7 @@ BROWSER_USER_AGENT = (
     "Chrome/126.0.0.0 Safari/537.36"
 )
 
+_rhythm = Rhythm()
 _ERROR_BODY_LIMIT = 65_536
 """Bytes read of an error's body: more than any error object, less than a hostile one."""
 
@@ -124,6 +126,8 @@ class Body:
         """Loop time by which the first byte must be here; None once it is."""
         self._failure: ProviderError | None = None
         """Raised by the next read: what had arrived before it was handed out first."""
+        self._read_at = float("-inf")
+        """Loop time of the last read."""
 
     async def read_chunk(self, patience: float | None = None) -> bytes:
         """Return the bytes that have arrived, waiting for some; b"" at the end of the body.
@@ -135,7 +139,10 @@ class Body:
         if self._failure:
             raise self._failure
         idle = min(self._timeouts.idle, patience or self._timeouts.idle)
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        if (wait := self._read_at + _rhythm.gap - loop.time()) > 0:
+            await asyncio.sleep(wait)
+        now = loop.time()
         deadline = now + idle if self._deadline is None else self._deadline
         try:
             async with asyncio.timeout_at(deadline):
@@ -148,6 +155,7 @@ class Body:
             if not chunk:
                 raise self._failure from None
         self._deadline = None
+        self._read_at = loop.time()
         return chunk
 
     async def read(self, limit: int) -> bytes:
@@ -208,7 +216,8 @@ class HttpClient:
             body = Body(response, self._timeouts, first_byte_at)
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise await self._refusal(request, response, body)
-            yield body
+            with _rhythm.reading():
+                yield body
         finally:
             # Keeps the connection for the next request if the body was read to its end.
             response.release()

@@ -44,6 +44,8 @@ class Bucket:
         self.budget = budget
         self.trust = 1.0
         """0 < trust <= 1: the part of rate and burst that is used."""
+        self.preview_at = now
+        """No preview before it, so that the tokens last to the end of the answer."""
         self._level = budget.burst
         self._at = now
         """The time `_level` is true for; after a refusal it lies in the future."""

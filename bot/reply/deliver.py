@@ -105,7 +105,7 @@ class Reply:
         if limits.creates is not None:
             self._create = Call(surface.chat, limits.creates, "create")
         self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
+        self._since = self._begun = self._loop.time()
         self._news = asyncio.Event()
         self._text_shown = asyncio.Event()
         """Or the reply ended without any: nothing is being prepared any more."""
@@ -137,16 +137,24 @@ class Reply:
     def since(self) -> float:
         return self._since
 
+    @property
+    def begun(self) -> float:
+        return self._begun
+
     # What the reader of the model says.
 
     def write(self, delta: str) -> None:
         if not self._plan.behind:
             self._since = self._loop.time()
+        if not self._plan.begun:
+            self._begun = self._since
         self._plan.write(delta)
         self._news.set()
 
     def end(self, notice: str = "") -> None:
         """The answer is complete; `notice` is shown below it."""
+        if self._plan.begun:
+            self._gate.pace.ended(self._loop.time() - self._begun)
         self._plan.end(notice)
         self._news.set()
         self._gate.changed()

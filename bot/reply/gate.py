@@ -72,16 +72,14 @@ class Gate:
         self._alarm = None
         while self._waiting and not self._closed:
             now = self._loop.time()
-            free = (reply for reply in self._waiting if reply.call.chat not in self._busy)
-            winner, again_at = self.pace.pick(free, now)
+            winner, again_at = self.pace.pick(self._waiting, self._busy, now)
             if winner is None:
                 if again_at is not None:
                     self._alarm = self._loop.call_at(again_at, self._grant)
                 return
             granted = self._waiting.pop(winner)
             if not granted.cancelled():
-                call = winner.call
-                self.pace.spend(call, now)
+                call = self.pace.spend(winner, now)
                 self._busy.add(call.chat)
                 granted.set_result(call)
 

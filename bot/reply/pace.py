@@ -5,7 +5,6 @@ Pure: every method takes `now` (seconds of any one monotonic clock) and nothing 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
@@ -13,14 +12,23 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from bot.reply.bucket import Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Container, Iterable
 
     from bot.messages import ChatKey
     from bot.reply.surface import Allowance, Budget
 
-PREVIEW_GAP = 0.25
-"""Seconds between two previews of a chat while its burst is untouched: faster than this an
-edit shows a word or two and costs as much as one that shows ten."""
+PREVIEW_GAP = 0.15
+"""The fewest seconds between two previews of a chat: faster than this an edit shows a few words
+and costs as much as one that shows ten."""
+USUAL_LENGTH = 15.0
+"""Seconds for which an answer is written, as long as none was."""
+LEAST_LEFT = 0.25
+"""The part of the usual length for which an answer is expected to go on, however long it is."""
+SOON_OVER = 5.0
+"""Seconds for which a young answer is expected to go on, besides the time it has gone on already:
+more of them are short than long."""
+LEARNING = 0.2
+"""The weight of one answer in what is usual."""
 DISTRUST = 0.25
 """What a refusal leaves of the belief in a chat's declared budget."""
 RECOVERY = 0.02
@@ -71,6 +79,11 @@ class Waiting(Protocol):
         """When the oldest of them was written."""
         ...
 
+    @property
+    def begun(self) -> float:
+        """When the answer began."""
+        ...
+
 
 W = TypeVar("W", bound=Waiting)
 
@@ -97,35 +110,48 @@ class Pace:
         self._bot = Bucket(bot, now)
         self._actions = Bucket(actions, now)
         self._chats: dict[ChatKey, _Chat] = {}
+        self._usual_length = USUAL_LENGTH
 
-    def pick(self, waiting: Iterable[W], now: float) -> tuple[W | None, float | None]:
+    def pick(
+        self, waiting: Collection[W], busy: Container[ChatKey], now: float
+    ) -> tuple[W | None, float | None]:
         """Choose who may call now: finals, then first texts, then who is furthest behind.
 
-        Returns the winner, or None and when to ask again (None: nobody waits). A chat that is
-        penalised or spent holds up nobody else.
+        Returns the winner, or None and when to ask again (None: nobody waits, or for a chat that
+        is `busy` with a call). A chat that is penalised or spent holds up nobody else.
         """
         best: W | None = None
         best_rank: tuple[int, float] | None = None
         again_at: float | None = None
-        waiting = list(waiting)
-        callers = Counter(reply.call.chat for reply in waiting if reply.call.budget.floor)
+        bot_at = self._bot.ready_at(1.0, now)
+        bot_preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
         for reply in waiting:
-            ready = self._ready_at(reply, now, alone=callers[reply.call.chat] <= 1)
+            priority = reply.priority
+            ready = bot_preview_at if priority is Priority.PREVIEW else bot_at
+            if ready <= now:
+                if reply.call.chat in busy:
+                    continue
+                ready = self._chat_ready_at(reply, priority, waiting, now)
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
                 continue
-            rank = (int(reply.priority), -(reply.behind + 1) * (now - reply.since + _ALMOST))
+            rank = (int(priority), -(reply.behind + 1) * (now - reply.since + _ALMOST))
             if best_rank is None or rank < best_rank:
                 best, best_rank = reply, rank
         return (best, None) if best is not None else (None, again_at)
 
-    def spend(self, call: Call, now: float) -> None:
-        """This call goes out now."""
-        self._bucket(call, now).take(now)
-        self._chats[call.chat].last_call = now
+    def spend(self, reply: Waiting, now: float) -> Call:
+        """The call of this reply goes out now."""
+        call = reply.call
+        bucket = self._bucket(call, now)
+        bucket.take(now)
+        chat = self._chats[call.chat]
+        chat.last_call = now
+        bucket.preview_at = now + self._gap(bucket, now - reply.begun, now)
         self._bot.take(now)
         if len(self._chats) > IDLE_CHATS:
             self._chats = {k: c for k, c in self._chats.items() if not c.at_rest(now)}
+        return call
 
     def refund(self, call: Call, now: float) -> None:
         """The call that was paid for by `spend` was not made."""
@@ -137,6 +163,10 @@ class Pace:
         bucket = self._bucket(call, now)
         bucket.level(now)
         bucket.trust += (1.0 - bucket.trust) * RECOVERY
+
+    def ended(self, seconds: float) -> None:
+        """An answer was written for so long."""
+        self._usual_length += LEARNING * (max(1.0, seconds) - self._usual_length)
 
     def told(self, call: Call, allowance: Allowance, now: float) -> None:
         """The platform said what is left; that overrules what was declared."""
@@ -174,32 +204,37 @@ class Pace:
             bucket = chat.buckets[call.kind] = Bucket(call.budget, now)
         return bucket
 
-    def _ready_at(self, reply: Waiting, now: float, *, alone: bool) -> float:
+    def _chat_ready_at(
+        self, reply: W, priority: Priority, waiting: Iterable[W], now: float
+    ) -> float:
         call = reply.call
         bucket = self._bucket(call, now)
         chat = self._chats[call.chat]
         ready = max(now, chat.penalty_until)
-        budget, bot = call.budget, self._bot.budget
-        match reply.priority:
+        match priority:
             case Priority.FINAL:
                 # Late to return, it would hold up the others of its chat.
-                chat_need, bot_need = 1.0 + (0.0 if alone else budget.floor), 1.0
+                crowd = call.budget.floor and sum(o.call.chat == call.chat for o in waiting) > 1
+                need = 1.0 + (call.budget.floor if crowd else 0.0)
             case Priority.FIRST:
-                chat_need, bot_need = 1.0 + budget.floor, 1.0
+                need = 1.0 + call.budget.floor
             case Priority.PREVIEW:
-                ready = max(ready, chat.last_call + _gap(bucket, now))
-                chat_need = 1.0 + max(budget.floor, budget.reserve)
-                bot_need = 1.0 + bot.reserve
-        return max(ready, bucket.ready_at(chat_need, now), self._bot.ready_at(bot_need, now))
+                ready = max(ready, chat.last_call + PREVIEW_GAP, bucket.preview_at)
+                need = 1.0 + _kept(bucket)
+        return ready if ready > now else bucket.ready_at(need, now)
+
+    def _gap(self, bucket: Bucket, elapsed: float, now: float) -> float:
+        """Seconds to the next preview: what is left is spread over what is still to come.
+
+        How long an answer goes on is not known. It is taken to end when answers usually do; once
+        it is older, to go on for a part of that time; while it is young, to end soon.
+        """
+        to_come = max(self._usual_length - elapsed, LEAST_LEFT * self._usual_length)
+        to_come = min(to_come, SOON_OVER + elapsed)
+        spendable = max(0.0, bucket.level(now) - _kept(bucket)) * bucket.budget.share
+        return max(PREVIEW_GAP, 1.0 / (bucket.rate + spendable / to_come))
 
 
-def _gap(bucket: Bucket, now: float) -> float:
-    """Seconds to leave between two previews: short while much is left, then the sustained rate.
-
-    What is left decides, so a short answer is shown in many small steps and a long one keeps
-    moving to its end.
-    """
-    kept = max(bucket.budget.reserve, bucket.budget.floor)
-    spendable = max(1.0, bucket.burst - kept)
-    left = max(0.0, bucket.level(now) - kept) / spendable
-    return PREVIEW_GAP + (1.0 - min(1.0, left)) * max(0.0, 1.0 / bucket.rate - PREVIEW_GAP)
+def _kept(bucket: Bucket) -> float:
+    """Tokens that previews leave."""
+    return max(bucket.budget.reserve, bucket.budget.floor)

@@ -92,6 +92,11 @@ class Plan:
         self._shown = 0
 
     @property
+    def begun(self) -> bool:
+        """Whether the answer has any text yet."""
+        return self._written > 0
+
+    @property
     def first_shown(self) -> bool:
         """Whether this run has put any text before the reader."""
         return self._shown > 0

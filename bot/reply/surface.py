@@ -88,6 +88,8 @@ class Budget:
     burst: float
     reserve: float = 0.0
     """Tokens that previews leave for finals and for the next reply's first text."""
+    share: float = 1.0
+    """The part of what is left that one answer may plan with: more will be asked soon."""
     floor: float = 0.0
     """Tokens that only a final may take, and only where nobody else waits in the chat, because the
     call that takes them returns late."""

@@ -57,19 +57,20 @@ class Writer:
     call: Call = CALL
     behind: int = 10
     since: float = 0.0
+    begun: float = 0.0
 
 
 def stream(server: Refilling | Windowed, seconds: float, trip: float = 0.04) -> list[Allowance]:
     """What the server said to the previews that were let through."""
     pace, now, heard = Pace(WIDE, WIDE, now=0.0), 0.0, []
     while now < seconds:
-        winner, again_at = pace.pick([Writer()], now)
+        winner, again_at = pace.pick([Writer()], (), now)
         if winner is None:
             assert again_at is not None
             assert again_at > now
             now = again_at
             continue
-        pace.spend(CALL, now)
+        pace.spend(Writer(), now)
         said = server.call(now + trip)
         assert said is not None, "a 429 of our own making"
         now += 2 * trip
@@ -112,17 +113,17 @@ def test_of_each_window_all_but_the_last_token_is_used(limit: int, window: float
 def test_a_final_may_spend_the_last_token() -> None:
     pace = Pace(WIDE, WIDE, now=0.0)
     pace.told(CALL, Allowance(5, 1, 4.0), 0.0)
-    assert pace.pick([Writer()], 0.0)[0] is None
-    assert pace.pick([Writer(Priority.FIRST)], 0.0)[0] is None
+    assert pace.pick([Writer()], (), 0.0)[0] is None
+    assert pace.pick([Writer(Priority.FIRST)], (), 0.0)[0] is None
     final = Writer(Priority.FINAL)
-    assert pace.pick([final], 0.0) == (final, None)
+    assert pace.pick([final], (), 0.0) == (final, None)
 
 
 def test_what_the_platform_says_in_one_bucket_says_nothing_of_another() -> None:
     pace = Pace(WIDE, WIDE, now=0.0)
     pace.told(CALL, Allowance(5, 0, 5.0), 0.0)
     create = Writer(Priority.FIRST, CALL._replace(kind="create"))
-    assert pace.pick([create], 0.0)[0] is create
+    assert pace.pick([create], (), 0.0)[0] is create
 
 
 @given(
@@ -140,12 +141,12 @@ def test_whatever_a_server_says_the_wait_has_an_end(
 ) -> None:
     pace, now = Pace(WIDE, WIDE, now=0.0), 0.0
     for limit, remaining, reset_after, pause in answers:
-        pace.spend(CALL, now)
+        pace.spend(Writer(), now)
         pace.told(CALL, Allowance(limit, remaining, reset_after), now)
-        _, again_at = pace.pick([Writer()], now)
+        _, again_at = pace.pick([Writer()], (), now)
         assert again_at is None or again_at <= now + 1000.0
         now += pause
-    while (picked := pace.pick([Writer()], now))[0] is None:
+    while (picked := pace.pick([Writer()], (), now))[0] is None:
         assert picked[1] is not None
         assert picked[1] > now
         now = picked[1]

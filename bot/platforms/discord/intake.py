@@ -74,28 +74,46 @@ class Intake:
         heard: list[discord.Message] = []
         origin = None
         here = message
-        for _ in range(LONGEST_CHAIN):
-            above = await self._above(here, is_question=here is message)
+        while len(heard) < LONGEST_CHAIN:
+            above = await self._above(here, is_question=not heard)
             if above is None:
-                origin = NOTHING if heard else None
                 break
-            channel, message_id = above
-            places = self._reader.places(message_id, channel)
-            origin = await self._history.locate(places, str(message_id))
-            if origin is not None:
-                break
-            origin = NOTHING
-            found = await _fetch(here, channel, message_id)
+            origin, found = await self._look_up(here, *above)
             if found is None:
                 break
             heard.append(found)
             here = found
+        if heard:
+            origin = origin or NOTHING
         for each in reversed(heard):
             assert origin is not None
             key = TurnKey(self._reader.chat(each.channel), str(each.id))
             sender = str(each.author.id)
             origin = await self._history.hear(key, self._heard(each), sender=sender, after=origin)
         return origin
+
+    async def _look_up(
+        self, below: discord.Message, channel: discord.abc.MessageableChannel, message_id: int
+    ) -> tuple[After | None, discord.Message | None]:
+        """What goes on from a message, where that is known; else the message, if it is there."""
+        places = self._reader.places(message_id, channel)
+        known = await self._history.locate(places, str(message_id))
+        if known is not None:
+            return known, None
+        found = await _fetch(below, channel, message_id)
+        if found is None:
+            return NOTHING, None
+        answer = await self._own_answer(found)
+        return (answer, None) if answer else (None, found)
+
+    async def _own_answer(self, message: discord.Message) -> After | None:
+        """The turn that posted `message`, where the history has not noted yet that it did."""
+        asked = message.reference.message_id if message.reference else None
+        if message.author.id != self._reader.bot.id or asked is None:
+            return None
+        places = self._reader.places(asked, message.channel)
+        question = await self._history.locate(places, str(asked))
+        return After(question.seq) if question else None
 
     async def _above(
         self, message: discord.Message, *, is_question: bool

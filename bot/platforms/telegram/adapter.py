@@ -10,11 +10,11 @@ import structlog
 from telegram import Bot, BotCommand, Update
 from telegram.constants import UpdateType
 from telegram.error import Conflict, EndPointNotFound, InvalidToken, RetryAfter, TelegramError
-from telegram.request import HTTPXRequest
 
 from bot.commands import COMMANDS
 from bot.platforms.telegram import errors
 from bot.platforms.telegram.incoming import read
+from bot.platforms.telegram.request import AiohttpRequest
 from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace
@@ -55,8 +55,8 @@ class TelegramAdapter:
             settings.token.get_secret_value(),
             base_url=f"{root}/bot",
             base_file_url=f"{root}/file/bot",
-            request=HTTPXRequest(CONNECTIONS, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
-            get_updates_request=HTTPXRequest(2, read_timeout=READ_TIMEOUT),
+            request=AiohttpRequest(CONNECTIONS, READ_TIMEOUT),
+            get_updates_request=AiohttpRequest(2, READ_TIMEOUT),
         )
         self._gate = Gate(Pace(BOT, ACTIONS, asyncio.get_running_loop().time()))
         self._logged_in = asyncio.Event()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -19,6 +18,7 @@ from telegram.error import (
     TelegramError,
 )
 
+from bot.platforms.telegram.request import NeverSentError
 from bot.reply.surface import (
     ChatClosedError,
     MessageGoneError,
@@ -56,7 +56,6 @@ _BAD_REQUESTS: Mapping[type[SurfaceError], tuple[str, ...]] = {
     ),
     NotAppliedError: REPLY_GONE,
 }
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def means(error: TelegramError, *texts: str) -> bool:
@@ -93,15 +92,10 @@ def _meaning(error: TelegramError) -> type[SurfaceError]:
         case BadRequest():
             known = (kind for kind, texts in _BAD_REQUESTS.items() if means(error, *texts))
             return next(known, RefusedError)
-        case NetworkError():
-            return _fate(error.__cause__)
-    # An answer came that can't be read.
+        case NeverSentError():
+            return NotAppliedError
+        case NetworkError() if error.__cause__ is None:
+            # The server answered with an error status of its own: 413, 500, 502, ….
+            return NotAppliedError
+    # No answer came, or one that can't be read.
     return UnknownFateError
-
-
-def _fate(cause: BaseException | None) -> type[SurfaceError]:
-    """Whether a request of which no good answer came may have been applied."""
-    if isinstance(cause, httpx.HTTPError) and not isinstance(cause, _NEVER_SENT):
-        return UnknownFateError
-    # It never left, or the server answered with an error status of its own: 413, 500, 502, ….
-    return NotAppliedError

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-import httpx
 import pytest
+from aiohttp import web
 from telegram import Bot
 from telegram.error import TelegramError
-from telegram.request import HTTPXRequest
 
 from bot.platforms.telegram.errors import translate
+from bot.platforms.telegram.request import AiohttpRequest
 from bot.reply.surface import (
     ChatClosedError,
     MessageGoneError,
@@ -22,29 +23,41 @@ from bot.reply.surface import (
     UnknownFateError,
 )
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-async def raised(handle: httpx.MockTransport) -> TelegramError:
+
+async def raised(handle: Handler, *, silence: float = 5.0) -> TelegramError:
     """What the library raises for a send that the server handles so."""
-    request = HTTPXRequest(httpx_kwargs={"transport": handle})
-    bot = Bot("1:x", request=request, get_updates_request=HTTPXRequest())
+    app = web.Application()
+    app.router.add_post("/{path:.*}", handle)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    try:
+        return await raised_at(f"http://{host}:{port}/bot", silence)
+    finally:
+        await runner.cleanup()
+
+
+async def raised_at(url: str, silence: float = 5.0) -> TelegramError:
+    request = AiohttpRequest(8, silence)
+    bot = Bot("1:x", base_url=url, request=request, get_updates_request=AiohttpRequest(1, 5.0))
     with pytest.raises(TelegramError) as caught:
         await bot.send_message(1, "hi")
     await request.shutdown()
     return caught.value
 
 
-def answers(status: int, description: str, **parameters: object) -> httpx.MockTransport:
+def answers(status: int, description: str, **parameters: object) -> Handler:
     body = {"ok": False, "error_code": status, "description": description}
     if parameters:
         body["parameters"] = parameters
-    return httpx.MockTransport(lambda _: httpx.Response(status, content=json.dumps(body)))
 
+    async def handle(_: web.Request) -> web.Response:
+        return web.json_response(body, status=status)
 
-def breaks(error: Exception) -> httpx.MockTransport:
-    def handle(_: httpx.Request) -> httpx.Response:
-        raise error
-
-    return httpx.MockTransport(handle)
+    return handle
 
 
 @pytest.mark.parametrize(
@@ -88,22 +101,56 @@ async def test_a_group_that_became_a_supergroup_is_tried_there() -> None:
     assert type(translate(await raised(handle))) is NotAppliedError
 
 
-@pytest.mark.parametrize(
-    ("broken", "meaning"),
-    [
-        (httpx.ConnectError("refused"), NotAppliedError),
-        (httpx.ConnectTimeout("slow"), NotAppliedError),
-        (httpx.PoolTimeout("full"), NotAppliedError),
-        (httpx.ReadTimeout("silent"), UnknownFateError),
-        (httpx.ReadError("reset"), UnknownFateError),
-        (httpx.WriteError("reset"), UnknownFateError),
-        (httpx.RemoteProtocolError("Server disconnected"), UnknownFateError),
-    ],
-)
-async def test_broken_connections(broken: Exception, meaning: type[SurfaceError]) -> None:
-    assert type(translate(await raised(breaks(broken)))) is meaning
+async def test_a_connection_that_is_refused_applied_nothing() -> None:
+    assert type(translate(await raised_at("http://127.0.0.1:1/bot"))) is NotAppliedError
+
+
+async def test_silence_leaves_the_fate_unknown() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    assert type(translate(await raised(handle, silence=0.1))) is UnknownFateError
+
+
+async def test_a_connection_that_breaks_leaves_the_fate_unknown() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    assert type(translate(await raised(handle))) is UnknownFateError
 
 
 async def test_an_answer_that_cannot_be_read_leaves_the_fate_unknown() -> None:
-    handle = httpx.MockTransport(lambda _: httpx.Response(200, content=b"<html>"))
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(text="<html>")
+
     assert type(translate(await raised(handle))) is UnknownFateError
+
+
+async def test_a_file_goes_out_beside_the_parameters() -> None:
+    seen = asyncio.get_running_loop().create_future()
+
+    async def handle(request: web.Request) -> web.Response:
+        form = await request.post()
+        document = form["document"]
+        assert isinstance(document, web.FileField)
+        seen.set_result((form["chat_id"], form["caption"], document.filename, document.file.read()))
+        return web.json_response({"ok": False, "description": "enough seen"}, status=400)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    request = AiohttpRequest(8, 5.0)
+    bot = Bot(
+        "1:x", base_url=f"http://{host}:{port}/bot", request=request, get_updates_request=request
+    )
+    with pytest.raises(TelegramError):
+        await bot.send_document(1, b"a file", caption="look", filename="notes.txt")
+    await request.shutdown()
+    await runner.cleanup()
+    assert await seen == ("1", "look", "notes.txt", b"a file")
