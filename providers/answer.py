@@ -18,7 +18,7 @@ from providers.base import (
 from providers.images import has_images, refuses_images, without_images
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
     from providers.base import Event, Message
     from providers.http import Body, HttpClient, Request
@@ -112,13 +112,33 @@ async def _decoded(body: Body, decoder: Decoder) -> AsyncGenerator[Event, None]:
     received = False
     while chunk := await _next_chunk(body, decoder):
         received = received or bool(chunk.strip())
-        for event in decoder.decode(chunk):
+        for event in _joined(decoder.decode(chunk)):
             yield event
     for event in decoder.flush():
         yield event
     if received:
         raise TruncatedError("the stream ended before its end marker")
     raise BadResponseError("the answer is empty; the messages may be too long for the model")
+
+
+def _joined(events: Iterable[Event]) -> Iterator[Event]:
+    """Text that came together is one piece: each costs the same, however long it is."""
+    text: list[str] = []
+    try:
+        for event in events:
+            if isinstance(event, TextDelta):
+                text.append(event.text)
+                continue
+            if text:
+                yield TextDelta("".join(text))
+                text = []
+            yield event
+    except ProviderError:
+        if text:
+            yield TextDelta("".join(text))
+        raise
+    if text:
+        yield TextDelta("".join(text))
 
 
 async def _next_chunk(body: Body, decoder: Decoder) -> bytes:

@@ -71,6 +71,11 @@ class Bucket:
             self._at = now
         return self._level
 
+    @property
+    def refilled_at(self) -> float | None:
+        """When all tokens come back at once; None where they come one by one."""
+        return self._told.full_at if self._told is not None and self._told.waits else None
+
     def full(self, now: float) -> bool:
         return self.level(now) >= self.burst - _ALMOST
 

@@ -29,6 +29,7 @@ SOON_OVER = 5.0
 more of them are short than long."""
 LEARNING = 0.2
 """The weight of one answer in what is usual."""
+FIRST_WEIGHT = 2.0
 DISTRUST = 0.25
 """What a refusal leaves of the belief in a chat's declared budget."""
 RECOVERY = 0.02
@@ -43,10 +44,10 @@ _ALMOST = 1e-6
 
 
 class Priority(IntEnum):
-    """What is waiting to be sent; the smaller goes first."""
+    """What is waiting to be sent."""
 
     FINAL = 0
-    """The answer is complete: the reader waits for nothing else."""
+    """The answer is complete: the reader waits for nothing else. Goes before all others."""
     FIRST = 1
     """The first text of a reply: until it is there, the reader sees nothing."""
     PREVIEW = 2
@@ -115,19 +116,22 @@ class Pace:
     def pick(
         self, waiting: Collection[W], busy: Container[ChatKey], now: float
     ) -> tuple[W | None, float | None]:
-        """Choose who may call now: finals, then first texts, then who is furthest behind.
+        """Choose who may call now: finals, then whose reader is furthest behind.
+
+        A first text counts for more than the same text below others. Where hundreds begin at
+        once, more would show many readers one word each, and nobody an answer.
 
         Returns the winner, or None and when to ask again (None: nobody waits, or for a chat that
         is `busy` with a call). A chat that is penalised or spent holds up nobody else.
         """
         best: W | None = None
-        best_rank: tuple[int, float] | None = None
+        best_rank: tuple[bool, float] | None = None
         again_at: float | None = None
         bot_at = self._bot.ready_at(1.0, now)
         bot_preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
         for reply in waiting:
             priority = reply.priority
-            ready = bot_preview_at if priority is Priority.PREVIEW else bot_at
+            ready = bot_at if priority is Priority.FINAL else bot_preview_at
             if ready <= now:
                 if reply.call.chat in busy:
                     continue
@@ -135,7 +139,9 @@ class Pace:
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
                 continue
-            rank = (int(priority), -(reply.behind + 1) * (now - reply.since + _ALMOST))
+            weight = FIRST_WEIGHT if priority is Priority.FIRST else 1.0
+            behind = weight * (reply.behind + 1) * (now - reply.since + _ALMOST)
+            rank = (priority is not Priority.FINAL, -behind)
             if best_rank is None or rank < best_rank:
                 best, best_rank = reply, rank
         return (best, None) if best is not None else (None, again_at)
@@ -184,12 +190,13 @@ class Pace:
     def may_act(self, chat: ChatKey, now: float) -> bool:
         """Take a token for a chat action (typing) if that costs no text its place.
 
-        Chat actions have a bucket of their own, and leave half of the bot's to texts.
+        Chat actions have a bucket of their own, and leave the bot's to texts when many wait.
         """
         known = self._chats.get(chat)
         if known is not None and now < known.penalty_until:
             return False
-        if self._actions.level(now) < 1.0 or self._bot.level(now) < 1.0 + self._bot.burst / 2:
+        kept = self._bot.budget.reserve + (self._bot.burst - self._bot.budget.reserve) / 2
+        if self._actions.level(now) < 1.0 or self._bot.level(now) < 1.0 + kept:
             return False
         self._actions.take(now)
         self._bot.take(now)
@@ -232,9 +239,14 @@ class Pace:
         to_come = max(self._usual_length - elapsed, LEAST_LEFT * self._usual_length)
         to_come = min(to_come, SOON_OVER + elapsed)
         spendable = max(0.0, bucket.level(now) - _kept(bucket)) * bucket.budget.share
+        refilled_at = bucket.refilled_at
+        if refilled_at is not None and refilled_at > now:
+            return max(PREVIEW_GAP, (refilled_at - now) / (1.0 + spendable))
         return max(PREVIEW_GAP, 1.0 / (bucket.rate + spendable / to_come))
 
 
 def _kept(bucket: Bucket) -> float:
     """Tokens that previews leave."""
+    if bucket.refilled_at is not None:
+        return bucket.budget.floor  # All come back soon; the reserve would never be used.
     return max(bucket.budget.reserve, bucket.budget.floor)

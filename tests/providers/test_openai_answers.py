@@ -176,12 +176,12 @@ async def test_an_emoji_split_into_lone_surrogates_is_joined() -> None:
     ]
     body = b"".join(b"data: " + half + b"\n\n" for half in halves)
     got = await answer_to(head() + body + events("[DONE]"))
-    assert got == [TextDelta("a"), TextDelta("😀b"), STOP]
+    assert got == [TextDelta("a😀b"), STOP]
 
 
 async def test_a_surrogate_without_its_partner_is_replaced() -> None:
     body = rb'data: {"choices":[{"delta":{"content":"a\ud83d"},"finish_reason":"stop"}]}'
-    assert await answer_to(head() + body) == [TextDelta("a"), TextDelta("\ufffd"), STOP]
+    assert await answer_to(head() + body) == [TextDelta("a\ufffd"), STOP]
 
 
 async def test_a_line_longer_than_any_buffer_is_read() -> None:

@@ -220,7 +220,7 @@ async def test_an_emoji_split_into_lone_surrogates_is_joined() -> None:
     halves = [orjson.dumps(text("@")).replace(b"@", half) for half in (rb"a\ud83d", rb"\ude00b")]
     body = b"".join(b"data: " + half + b"\n\n" for half in halves)
     got = await answer_to(head() + body + events(last()))
-    assert got[:2] == [TextDelta("a"), TextDelta("😀b")]
+    assert got[0] == TextDelta("a😀b")
 
 
 @pytest.mark.parametrize(

@@ -110,19 +110,28 @@ def test_a_final_goes_at_once_when_previews_have_spent_all_they_may() -> None:
     assert budgets.pick([final], (), 30.0) == (final, None)
 
 
-def test_finals_go_before_first_texts_before_previews() -> None:
-    preview = Waiter("1", Priority.PREVIEW, behind=9999)
-    first = Waiter("2", Priority.FIRST, behind=100)
-    final = Waiter("3", Priority.FINAL, behind=1)
+def test_finals_go_before_all_and_a_first_text_before_one_that_is_as_far_behind() -> None:
+    far = Waiter("1", Priority.PREVIEW, behind=9999)
+    preview = Waiter("2", Priority.PREVIEW, behind=100)
+    first = Waiter("3", Priority.FIRST, behind=100)
+    final = Waiter("4", Priority.FINAL, behind=1)
     budgets, order = pace(), []
-    waiting = [preview, first, final]
+    waiting = [preview, far, first, final]
     while waiting:
         winner, _ = budgets.pick(waiting, (), 10.0)
         assert winner is not None
         budgets.spend(winner, 10.0)
         waiting.remove(winner)
         order.append(winner)
-    assert order == [final, first, preview]
+    assert order == [final, far, first, preview]
+
+
+def test_a_final_takes_what_first_texts_and_previews_leave_of_the_bots_budget() -> None:
+    budgets = pace(bot=Budget(rate=10.0, burst=5.0, reserve=4.0))
+    budgets.spend(Waiter("0", Priority.FIRST), 0.0)
+    first, final = Waiter("1", Priority.FIRST), Waiter("2", Priority.FINAL)
+    assert budgets.pick([first], (), 0.0) == (None, 0.1)
+    assert budgets.pick([first, final], (), 0.0)[0] is final
 
 
 def test_among_previews_the_reader_furthest_behind_is_next() -> None:
@@ -187,7 +196,7 @@ def test_the_bots_own_budget_holds_over_all_chats() -> None:
         budgets.spend(winner, now)
         waiting.remove(winner)
         sent += 1
-    assert sent == 25
+    assert sent == 5 - 1 + 20
 
 
 def test_typing_takes_no_texts_place() -> None:

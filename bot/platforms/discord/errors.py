@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 THREAD_EXISTS: Final = 160004
 """A thread was made from this message before."""
+NO_HISTORY: Final = 160002
+"""A reply needs the permission to read the channel's history."""
 TOO_MANY_OLD_EDITS: Final = 30046
 ARCHIVED: Final = 50083
 _CODES: Final[Mapping[int, type[SurfaceError]]] = {
@@ -35,6 +37,7 @@ _CODES: Final[Mapping[int, type[SurfaceError]]] = {
     50005: UneditableError,  # written by somebody else
     10003: ChatClosedError,
     10004: ChatClosedError,
+    NO_HISTORY: NotAppliedError,
     40333: NotAppliedError,  # Cloudflare could not reach Discord
     50001: ChatClosedError,
     50007: ChatClosedError,
@@ -63,6 +66,11 @@ FAILURES: Final = (
     RuntimeError,
 )
 """What a call of the library may raise."""
+
+
+def code(error: BaseException | None) -> int:
+    """Discord's code for what went wrong; 0 where there is none."""
+    return error.code if isinstance(error, discord.HTTPException) else 0
 
 
 def reason(error: BaseException) -> str:

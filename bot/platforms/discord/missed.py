@@ -60,7 +60,7 @@ class Missed:
     async def begin(self) -> None:
         """Before the first connection: what an earlier process was told was not missed."""
         recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
-        self._seen = max((int(turn.message) for turn in recent), default=0)
+        self._seen = self._since = max((int(turn.message) for turn in recent), default=0)
 
     def seen(self, message_id: int) -> None:
         self._seen = max(self._seen, message_id)
@@ -83,24 +83,36 @@ class Missed:
         recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
         bound = utcnow() - OLDEST
         start = max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))
-        known = {int(turn.chat.thread or turn.chat.chat) for turn in recent[:MOST_CHATS]}
+        known = [turn.chat for turn in recent[:MOST_CHATS]]
         async with self._searching:
-            for place in list(self._places(start, known)):
+            for place in list(self._changed(start, {int(chat.chat) for chat in known})):
                 await self._search(place, start)
-                await asyncio.sleep(PAUSE)
+            for chat in known:
+                if not chat.thread and (direct := await self._direct(int(chat.chat))):
+                    await self._search(direct, start)
 
-    def _places(self, start: int, known: set[int]) -> Iterator[discord.abc.Messageable]:
-        """Where something may have been said since `start`."""
-        direct = set(known)
+    def _changed(self, start: int, known: set[int]) -> Iterator[discord.abc.Messageable]:
+        """The channels and threads of servers in which something was said since `start`.
+
+        An archived thread is none of them: whoever speaks in it takes it out of the archive.
+        """
         for guild in self._client.guilds:
             for channel in (*guild.channels, *guild.threads):
-                direct.discard(channel.id)
                 if not isinstance(channel, discord.abc.Messageable):
                     continue
                 last = channel.last_message_id
                 if last > start if last is not None else channel.id in known:
                     yield channel
-        yield from map(self._client.get_partial_messageable, direct)
+
+    async def _direct(self, channel_id: int) -> discord.DMChannel | None:
+        """The direct chat of this id, if it is one."""
+        if self._client.get_channel(channel_id) is not None:
+            return None
+        try:
+            channel = await self._client.fetch_channel(channel_id)
+        except errors.FAILURES:
+            return None  # Such as one of a server that the bot has left.
+        return channel if isinstance(channel, discord.DMChannel) else None
 
     async def _search(self, channel: discord.abc.Messageable, start: int) -> None:
         after = discord.Object(start)
@@ -111,3 +123,4 @@ class Missed:
                 await self._take(message)
         except errors.FAILURES as error:
             log.info("discord: a channel can't be searched", reason=errors.reason(error))
+        await asyncio.sleep(PAUSE)

@@ -98,6 +98,10 @@ class DiscordSurface:
         exchange = Exchange()
         try:
             posted = await returned(send, exchange)
+        except NotAppliedError as error:
+            if errors.code(error.__cause__) == errors.NO_HISTORY:
+                self._asks_here = False  # Then nothing can be replied to.
+            raise
         finally:
             self.allowance = exchange.allowance
         if posted.content.strip() != page.text.strip():
@@ -135,20 +139,20 @@ class DiscordSurface:
         """Make the question's own thread; where that can't be, answer in the channel."""
         try:
             channel = self._client.get_channel(parent) or await self._client.fetch_channel(parent)
-            assert isinstance(channel, discord.TextChannel)
-            question = channel.get_partial_message(self._question.id)
-            await question.create_thread(name=_title(self._turn.question))
-        except (AssertionError, *errors.FAILURES) as error:
-            if isinstance(error, discord.HTTPException) and error.code == errors.THREAD_EXISTS:
-                pass
-            elif isinstance(trouble := errors.translate(error), SURELY_NOT_HERE):
-                log.warning(
-                    "discord: no thread was made, answering in the channel", reason=str(trouble)
-                )
-                self._channel = self._client.get_partial_messageable(parent)
-                self._asks_here = True
+            if isinstance(channel, discord.TextChannel):
+                question = channel.get_partial_message(self._question.id)
+                await question.create_thread(name=_title(self._turn.question))
             else:
-                raise trouble from error
+                self._asks_here = True  # A post in a forum is the thread of its first message.
+        except errors.FAILURES as error:
+            trouble = errors.translate(error)
+            if errors.code(error) != errors.THREAD_EXISTS:
+                if not isinstance(trouble, SURELY_NOT_HERE):
+                    raise trouble from error
+                log.warning("discord: no thread, answering in the channel", reason=str(trouble))
+                self._channel = self._client.get_partial_messageable(parent)
+                self._question = self._channel.get_partial_message(self._question.id)
+                self._asks_here = True
         self._new_thread = False
 
     async def _respond(self, interaction: discord.Interaction, text: str) -> str:

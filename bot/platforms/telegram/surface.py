@@ -26,13 +26,13 @@ T = TypeVar("T")
 
 PAGE_SIZE = 4096
 """Documented: 1-4096 characters after entity parsing. Counted in UTF-16 units, the safe bound."""
-BOT = Budget(rate=28.0, burst=26.0, reserve=4.0)
-"""Documented: about 30 messages a second over all chats. A little below, because calls that leave
-evenly spaced arrive less evenly."""
-PRIVATE = Budget(rate=1.0, burst=19.5, reserve=2.0)
+BOT = Budget(rate=29.5, burst=29.0, reserve=25.0)
+"""Documented: about 30 messages a second over all chats. Most of the burst is kept for finals: when
+many answers end together, that is what ends them soon."""
+PRIVATE = Budget(rate=1.0, burst=20.0, reserve=2.0)
 """Documented: about one message a second in a chat, short bursts allowed; sends and edits count
 together (tdlib/td#2592). How long a burst is inferred from what bots have met."""
-GROUP = Budget(rate=20 / 60, burst=19.5, reserve=2.0, share=0.7)
+GROUP = Budget(rate=20 / 60, burst=20.0, reserve=1.0, share=0.7)
 """Documented: 20 messages a minute in a group."""
 ACTIONS = Budget(rate=4.5, burst=16.0)
 """Chat actions of the whole bot; inferred."""
