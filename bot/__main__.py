@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bot.settings import Settings
+    from bot.settings import ProviderSection, Settings
+    from providers.base import ProviderSettings
 
+PROVIDER_FAILED = 1
+"""The exit code of `providers --check` where not every provider answers."""
 BAD_SETTING = 2
 """The exit code for a configuration that can't be used."""
 
@@ -107,10 +110,17 @@ def providers(
     params: Annotated[
         bool, typer.Option("--params", help="Show the parameters of each kind instead.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask each configured provider for a word instead.")
+    ] = False,
 ) -> None:
     """List the kinds of provider; with --config, also what uses them."""
     from providers import describe, registry
 
+    if check:
+        import asyncio
+
+        raise typer.Exit(0 if asyncio.run(_probe_all(_load(config))) else PROVIDER_FAILED)
     settings = _load(config) if config else None
     if params:
         for kind in registry.kinds():
@@ -154,6 +164,41 @@ def _summary(settings: "Settings") -> list[tuple[str, str]]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+async def _probe_all(settings: "Settings") -> bool:
+    """Ask every configured provider, with each of its keys, all at once; a line for each."""
+    import asyncio
+
+    asked = [
+        asyncio.create_task(_probe(_label(name, number, section), variant))
+        for name, section in settings.providers.items()
+        for number, variant in enumerate(section.variants(), 1)
+    ]
+    for probing in asked:
+        line, _ = await probing
+        typer.echo(line)
+    return all(answered for _, answered in map(asyncio.Task.result, asked))
+
+
+def _label(name: str, number: int, section: "ProviderSection") -> str:
+    key = f", key {number}" if len(section.api_keys) > 1 else ""
+    return f"{name}{key} ({section.kind}, {section.model or 'its default model'})"
+
+
+async def _probe(label: str, settings: "ProviderSettings") -> tuple[str, bool]:
+    """Return what to say of one provider with one key, and whether it answers."""
+    from providers import registry
+    from providers.probe import probe
+
+    try:
+        provider = registry.create(settings)
+    except ValueError as error:
+        return f"{label}: {error}", False
+    probed = await probe(provider)
+    if probed.failure:
+        return f"{label}: failed after {probed.seconds:.2f} s: {probed.failure}", False
+    return f"{label}: answers, first text after {probed.seconds:.2f} s", True
 
 
 def _print_kinds(settings: "Settings | None") -> None:

@@ -6,6 +6,7 @@ The only file that names concrete classes of every kind.
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import time
 from contextlib import suppress
@@ -21,11 +22,12 @@ from bot.durable import TurnQueue
 from bot.history import History
 from bot.turns import PlatformError, Turns
 from providers import registry
+from providers.chain import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-    from bot.settings import Settings
+    from bot.settings import ProviderSection, Settings
     from bot.turns import Platform
     from providers.base import Provider
 
@@ -48,10 +50,10 @@ class App:
         self._settings = settings
         history_path, queue_path = storage.files(settings.storage.url)
         self.history = History(history_path)
-        self.provider = _provider(settings)
+        self._chain = _chain(settings)
         self.turns = Turns(
             history=self.history,
-            provider=self.provider,
+            chain=self._chain,
             access=Access(settings.access, time.monotonic),
             control=Control(),
             chat=settings.chat,
@@ -107,15 +109,19 @@ class App:
             async with asyncio.timeout(LAST_CALLS):
                 await asyncio.gather(*closing, return_exceptions=True)
         await self._queue.close()
-        await self.provider.close()
+        await self._chain.close()
         await self.history.close()
 
 
-def _provider(settings: Settings) -> Provider:
-    """The first provider that is configured, with its first key."""
-    name, section = next(iter(settings.fallback().items()))
+def _chain(settings: Settings) -> Chain:
+    providers = {name: _keys(name, section) for name, section in settings.fallback().items()}
+    return Chain(providers, resume=settings.chat.resume, random=random.Random())  # noqa: S311 - for pauses
+
+
+def _keys(name: str, section: ProviderSection) -> list[Provider]:
+    """The provider of a section, once for each of its keys."""
     try:
-        return registry.create(section.variants()[0])
+        return [registry.create(variant) for variant in section.variants()]
     except ValueError as error:
         raise SettingError(f"providers.{name}: {error}") from None
 

@@ -74,11 +74,15 @@ def _sqlite_file(url: str) -> str:
 
 
 def _kind(value: str) -> str:
-    known = registry.kinds()
-    if value in known:
-        return value
-    hint = did_you_mean(value, known) or f"; there are {', '.join(known)}"
-    raise ValueError(f"is no kind of provider{hint}")
+    try:
+        registry.provider_class(value)
+    except registry.BrokenPluginError as error:
+        raise sentence(str(error)) from None
+    except registry.UnknownKindError:
+        known = registry.kinds()
+        hint = did_you_mean(value, known) or f"; there are {', '.join(known)}"
+        raise ValueError(f"is no kind of provider{hint}") from None
+    return value
 
 
 def _section_name(value: str, info: ValidationInfo) -> str:

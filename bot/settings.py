@@ -64,7 +64,7 @@ class ProviderSection(Section):
     kind: Kind
     base_url: Annotated[HttpUrl | None, Field(validate_default=True)] = None
     api_keys: tuple[Secret, ...] = ()
-    """Used in turn."""
+    """They take turns; one that is refused rests."""
     api_key: Annotated[Secret | None, Field(validate_default=True)] = None
     model: Annotated[str | None, Field(validate_default=True)] = None
     temperature: Annotated[float | None, Field(ge=0)] = None
@@ -118,8 +118,6 @@ class ProviderSection(Section):
             untaken |= {"api_key", "api_keys"}
         for key in sorted(untaken & self.model_fields_set):
             yield f'{key}: kind "{self.kind}" takes none; it is not sent'
-        if capabilities.needs_auth and len(self.api_keys) > 1:
-            yield "api_keys: this release uses the first key only"
         if self.rate is not None and self.kind != "demo":
             yield f'rate: kind "{self.kind}" writes as fast as its server does; it is not sent'
 
@@ -150,6 +148,8 @@ class ChatSettings(Section):
     """Sent to the model before every conversation; empty: nothing is sent."""
     history_tokens: Annotated[int, Field(gt=0)] = 8000
     """The most tokens of earlier messages that are sent with a question."""
+    resume: bool = False
+    """Whether another provider is asked to go on with an answer that broke off."""
 
 
 class StorageSettings(Section):
@@ -211,11 +211,11 @@ class Settings(Section):
         notes = []
         if self.server.port:
             notes.append("server.port: this release has no server yet; nothing listens there")
-        answering = next(iter(self.fallback()), None)
+        asked = self.fallback()
         notes += [
-            f"providers.{name}: this release asks one provider only, {answering}"
+            f"providers.{name}: chat.providers does not name it; it is never asked"
             for name in self.providers
-            if name != answering
+            if name not in asked
         ]
         for name, section in self.providers.items():
             notes += [f"providers.{name}.{note}" for note in section.notes()]

@@ -15,7 +15,15 @@ from bot.commands import CommandName
 from bot.reply.deliver import Delivered, Reply
 from bot.schema import Outcome
 from bot.tokens import TokenCount
-from providers.base import Finish, FinishReason, ProviderError, TextDelta, Usage
+from providers.base import (
+    ContextTooLongError,
+    Finish,
+    FinishReason,
+    ProviderError,
+    TextDelta,
+    Usage,
+)
+from providers.chain import Resumed
 
 if TYPE_CHECKING:
     from bot.access import Access
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
     from bot.reply.surface import Surface
     from bot.schema import After, Turn
     from bot.settings import ChatSettings
-    from providers.base import Message, Provider
+    from providers.chain import Chain
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +89,8 @@ class Platform(Protocol):
 class _Answer:
     """What the model has said so far, and how it ended."""
 
+    alone: bool = False
+    """The question was asked without anything that was said before it."""
     parts: list[str] = field(default_factory=list)
     outcome: Outcome = Outcome.WHOLE
     notice: str = ""
@@ -110,7 +120,7 @@ class Turns:
         self,
         *,
         history: History,
-        provider: Provider,
+        chain: Chain,
         access: Access,
         control: Control,
         chat: ChatSettings,
@@ -119,7 +129,7 @@ class Turns:
         """Set by the composition root: the queue needs `run` before it can be made."""
         self.platforms: dict[str, Platform] = {}
         self._history = history
-        self._provider = provider
+        self._chain = chain
         self._access = access
         self._control = control
         self._chat = chat
@@ -291,8 +301,26 @@ class Turns:
         return answer
 
     async def _read(self, turn: Turn, reply: Reply, answer: _Answer) -> None:
-        conversation = await self._conversation(turn)
-        async with aclosing(self._provider.stream(conversation)) as events:
+        # Reading is a task of its own: what its log lines name ends with it.
+        structlog.contextvars.bind_contextvars(turn=str(turn.key))
+        past = await self._past(turn)
+        try:
+            await self._listen(turn, past, reply, answer)
+        except ContextTooLongError as error:
+            if not past or answer.parts:
+                raise
+            past = self._newer_half(past)
+            log.warning(
+                "conversation too long for the model; asking with its newer half",
+                reason=str(error),
+                turns=len(past),
+            )
+            await self._listen(turn, past, reply, answer)
+
+    async def _listen(self, turn: Turn, past: list[Turn], reply: Reply, answer: _Answer) -> None:
+        conversation = prompt.messages(self._chat.system_prompt, past, turn)
+        answer.alone = not past
+        async with aclosing(self._chain.stream(conversation)) as events:
             async for event in events:
                 match event:
                     case TextDelta(text):
@@ -300,22 +328,36 @@ class Turns:
                         reply.write(text)
                     case Usage():
                         answer.usage = event
+                    case Resumed():
+                        answer.notice = texts.RESUMED
+                        answer.usage = Usage(answer.usage.input_tokens)
                     case Finish(FinishReason.LENGTH):
                         answer.notice = texts.LENGTH_LIMIT
         if answer.usage.input_tokens:
             said = [message.text for message in conversation]
             self._tokens.learn(said, answer.usage.input_tokens)
 
-    async def _conversation(self, turn: Turn) -> list[Message]:
-        """As much of the chat as the model may be given, the question always in."""
+    async def _past(self, turn: Turn) -> list[Turn]:
+        """As much of the chat as the model may be given beside the question."""
         count = self._tokens.message
-        system = self._chat.system_prompt
+        budget = self._chat.history_tokens
+        budget -= count(self._chat.system_prompt) + count(turn.question)
+        return await self._history.window(turn, budget, self._cost)
 
-        def cost(past: Turn) -> int:
-            return count(past.question) + (past.answer_tokens or count(prompt.answer(past)))
+    def _newer_half(self, past: list[Turn]) -> list[Turn]:
+        """The newest turns that come to half of `past`; never all of it."""
+        budget = sum(map(self._cost, past)) / 2
+        kept: list[Turn] = []
+        for turn in reversed(past):
+            budget -= self._cost(turn)
+            if budget < 0:
+                break
+            kept.insert(0, turn)
+        return kept
 
-        budget = self._chat.history_tokens - count(system) - count(turn.question)
-        return prompt.messages(system, await self._history.window(turn, budget, cost), turn)
+    def _cost(self, past: Turn) -> int:
+        count = self._tokens.message
+        return count(past.question) + (past.answer_tokens or count(prompt.answer(past)))
 
 
 async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:
@@ -332,7 +374,10 @@ def _fail(answer: _Answer, error: BaseException, turn: Turn) -> None:
     partial = bool(answer.text.strip())
     answer.outcome = Outcome.PARTIAL if partial else Outcome.FAILED
     if isinstance(error, ProviderError):
-        answer.notice = texts.failure(error, partial=partial)
+        too_long = isinstance(error, ContextTooLongError) and answer.alone and not partial
+        answer.notice = (
+            texts.QUESTION_TOO_LONG if too_long else texts.failure(error, partial=partial)
+        )
         log.warning(
             "provider failed", turn=str(turn.key), kind=type(error).__name__, reason=str(error)
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from providers.base import Option
-from providers.registry import capabilities, kinds
+from providers.registry import BrokenPluginError, capabilities, kinds
 
 COMMON_SETTINGS: Final = ("base_url", "proxy", "user_agent", "timeouts")
 """Settings of every provider that uses the network."""
@@ -29,19 +29,31 @@ class Row:
 
 
 def params_line(kind: str) -> str:
-    """Return `providers.KIND supports: (model: str, messages: list, stream: bool, …)`."""
-    options = (*_ALWAYS, *capabilities(kind).options)
+    """Return `providers.KIND supports: (model: str, messages: list, stream: bool, …)`.
+
+    Of a plug-in that can't be used, the line says why.
+    """
+    try:
+        options = (*_ALWAYS, *capabilities(kind).options)
+    except BrokenPluginError as error:
+        return f"providers.{kind}: {error}"
     listed = ", ".join(f"{option.name}: {option.type}" for option in options)
     return f"providers.{kind} supports: ({listed})"
 
 
 def table() -> list[Row]:
-    """Return a row for every kind, in the order of the registry."""
+    """Return a row for every kind, in the order of the registry.
+
+    Of a plug-in that can't be used, the row says why, and nothing else.
+    """
     return [_row(kind) for kind in kinds()]
 
 
 def _row(kind: str) -> Row:
-    has = capabilities(kind)
+    try:
+        has = capabilities(kind)
+    except BrokenPluginError as error:
+        return Row(kind, "", "", "", "", "", working=f"no: {error}", settings="")
     common = COMMON_SETTINGS if has.url else ()
     return Row(
         kind=kind,

@@ -1,16 +1,29 @@
-"""Kind of provider → class. A provider's module is imported when its kind is asked for."""
+"""Kind of provider → class. A provider's module is imported when its kind is asked for.
+
+Other packages add kinds through the entry point group `parlance.providers`, in which the name is
+the kind and the value its class. They are looked up only for a kind that is not built in, and
+where all kinds are listed.
+"""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import entry_points
+from inspect import isabstract
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
+from providers.base import Capabilities, Provider
+from providers.redact import one_line, redact, shorten
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from importlib.metadata import EntryPoint
 
-    from providers.base import Capabilities, Provider, ProviderSettings
+    from providers.base import ProviderSettings
+
+PLUGIN_GROUP: Final = "parlance.providers"
 
 _CLASSES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -26,37 +39,89 @@ _CLASSES: Final[Mapping[str, str]] = MappingProxyType(
         "demo": "providers.demo:Demo",
     }
 )
-"""Where the class of each kind is, as module:name."""
+"""Where the class of each built-in kind is, as module:name. No plug-in can replace one."""
 
 
 class UnknownKindError(ValueError):
     """There is no such kind of provider; the message names those that there are."""
 
 
+class BrokenPluginError(ValueError):
+    """The plug-in for this kind can't be used; the message is one line that says why."""
+
+
 def kinds() -> tuple[str, ...]:
-    """Return every kind there is; imports none of them."""
-    return tuple(_CLASSES)
+    """Return every kind there is, those of plug-ins last; imports none of them."""
+    return (*_CLASSES, *sorted(_plugins()))
 
 
 def provider_class(kind: str) -> type[Provider]:
-    """Import and return the class of `kind`. Raises UnknownKindError."""
-    try:
-        module, _, name = _CLASSES[kind].partition(":")
-    except KeyError:
-        near = get_close_matches(kind.lower(), _CLASSES, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(_CLASSES)}"
-        raise UnknownKindError(f'no kind of provider is called "{kind}"; {hint}') from None
+    """Import and return the class of `kind`. Raises UnknownKindError or BrokenPluginError."""
+    if kind not in _CLASSES:
+        return _plugin_class(kind)
+    module, _, name = _CLASSES[kind].partition(":")
     return cast("type[Provider]", getattr(import_module(module), name))
 
 
 def capabilities(kind: str) -> Capabilities:
-    """Return what `kind` says of itself. Raises UnknownKindError."""
+    """Return what `kind` says of itself. Raises as `provider_class` does."""
     return provider_class(kind).capabilities
 
 
 def create(settings: ProviderSettings) -> Provider:
     """Return a provider as `settings` describe it; connects to nothing yet.
 
-    Raises UnknownKindError, or ValueError with one line that names the setting to mend.
+    Raises as `provider_class` does, or ValueError with one line that names the setting to mend.
     """
     return provider_class(settings.kind)(settings)
+
+
+def _plugins() -> dict[str, list[EntryPoint]]:
+    """Return who offers each kind that is not built in."""
+    offers: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=PLUGIN_GROUP):
+        if point.name not in _CLASSES:
+            offers.setdefault(point.name, []).append(point)
+    return offers
+
+
+def _plugin_class(kind: str) -> type[Provider]:
+    offers = _plugins().get(kind)
+    if not offers:
+        raise _unknown(kind)
+    names = [point.dist.name if point.dist else point.value for point in offers]
+    if len(offers) > 1:
+        listed = " and ".join(sorted(names))
+        raise BrokenPluginError(f'kind "{kind}" is offered by {listed}; uninstall one of them')
+    try:
+        loaded = offers[0].load()
+    except Exception as error:  # importing a stranger's module can raise anything
+        raise _broken(kind, names[0], f"{type(error).__name__}: {error}") from error
+    if problem := _problem(loaded, kind):
+        raise _broken(kind, names[0], problem)
+    return cast("type[Provider]", loaded)
+
+
+def _problem(loaded: object, kind: str) -> str:
+    """Return what keeps `loaded` from being the provider of `kind`; empty where nothing does."""
+    if not isinstance(loaded, type) or not issubclass(loaded, Provider):
+        return "its entry point names no subclass of providers.base.Provider"
+    if isabstract(loaded):
+        return f"its class {loaded.__name__} has no method stream"
+    if getattr(loaded, "kind", None) != kind:
+        return f'its class {loaded.__name__} does not say kind = "{kind}"'
+    if not isinstance(getattr(loaded, "capabilities", None), Capabilities):
+        return f"its class {loaded.__name__} has no capabilities"
+    return ""
+
+
+def _broken(kind: str, package: str, reason: str) -> BrokenPluginError:
+    reason = shorten(redact(one_line(reason)), 200)
+    return BrokenPluginError(f'the plug-in for kind "{kind}" ({package}) can\'t be used: {reason}')
+
+
+def _unknown(kind: str) -> UnknownKindError:
+    known = kinds()
+    near = get_close_matches(kind.lower(), known, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
+    return UnknownKindError(f'no kind of provider is called "{kind}"; {hint}')

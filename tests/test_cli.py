@@ -1,5 +1,7 @@
+import asyncio
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from providers import registry
+from sandbox.llm.script import Script
+from sandbox.llm.server import LlmSandbox
 
 CONFIG = """
 [telegram]
@@ -110,7 +114,6 @@ def test_check_sums_up_without_secrets(config: Path) -> None:
         "providers:  main (openai, little-model), spare (demo)",
         "storage:    sqlite:///data/parlance.db",
         "access:     1 admin, 2 users",
-        "note: providers.spare: this release asks one provider only, main",
     ]
     assert "hush" not in done.stdout + done.stderr
 
@@ -148,3 +151,50 @@ def test_providers_params_are_told_as_the_originals_did() -> None:
         start = f"providers.{kind} supports: (model: str, messages: list, stream: bool"
         assert line.startswith(start)
         assert line.endswith(")")
+
+
+async def checked(tmp_path: Path, providers: str) -> subprocess.CompletedProcess[str]:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[telegram]\ntoken = "123:hush-token"\n{providers}', "utf-8")
+    return await asyncio.to_thread(parlance, "providers", "--check", cwd=tmp_path)
+
+
+async def test_providers_check_asks_each_of_them_for_a_word(tmp_path: Path) -> None:
+    async with LlmSandbox(Script("ready"), key=None) as llm:
+        done = await checked(
+            tmp_path,
+            f'[providers.main]\nkind = "openai"\nbase_url = "{llm.openai_url}"\n'
+            'model = "little-model"\napi_keys = ["hush-1", "hush-2"]\n'
+            f'[providers.old]\nkind = "aichat"\nbase_url = "{llm.aichat_url}"\n'
+            '[providers.spare]\nkind = "demo"\nrate = 0\n[chat]\nproviders = ["main"]\n',
+        )
+        keys = sorted(r.headers["Authorization"] for r in llm.requests if r.api == "openai")
+        assert keys == ["Bearer hush-1", "Bearer hush-2"]
+    assert done.returncode == 0
+    assert [re.sub(r"\d+\.\d\d s", "N s", line) for line in done.stdout.splitlines()] == [
+        "main, key 1 (openai, little-model): answers, first text after N s",
+        "main, key 2 (openai, little-model): answers, first text after N s",
+        "old (aichat, its default model): answers, first text after N s",
+        "spare (demo, its default model): answers, first text after N s",
+    ]
+
+
+async def test_providers_check_names_what_failed_and_shows_no_secret(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with LlmSandbox(Script("ready")) as llm:
+        done = await checked(
+            tmp_path,
+            f'[providers.a]\nkind = "openai"\nbase_url = "{llm.openai_url}"\nmodel = "m"\n'
+            f'api_keys = ["{llm.key}", "hush-wrong"]\n'
+            f'[providers.b]\nkind = "ollama"\nbase_url = "{nobody}"\nmodel = "m"\n',
+        )
+    assert done.returncode == 1
+    fine, wrong, dead = done.stdout.splitlines()
+    assert "answers" in fine
+    assert wrong.startswith("a, key 2 (openai, m): failed after ")
+    assert "HTTP 401 (check api_key)" in wrong
+    assert dead.startswith("b (ollama, m): failed after ")
+    assert "cannot connect to 127.0.0.1" in dead
+    assert "hush" not in done.stdout + done.stderr

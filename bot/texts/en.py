@@ -22,6 +22,12 @@ TEXT_ONLY: Final = "I can read text only. Please write your question as a text m
 LENGTH_LIMIT: Final = (
     "⚠️ The answer reached its length limit and stopped here. Ask me to continue to read on."
 )
+QUESTION_TOO_LONG: Final = (
+    "⚠️ This question alone is too long for the model. A shorter one may be answered."
+)
+RESUMED: Final = (
+    "↪ The answer broke off on the way and was taken up again; the place may show in the text."
+)
 INTERNAL_ERROR: Final = (
     "⚠️ Something went wrong in the bot itself. /retry asks again; the bot's owner finds more "
     "in the log."

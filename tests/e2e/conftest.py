@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 from bot_process import BotProcess, openai
 
+from sandbox.discord.server import DiscordSandbox
 from sandbox.llm.server import LlmSandbox
 from sandbox.telegram.server import TelegramSandbox
-from sandbox.telegram.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def tg() -> AsyncIterator[TelegramSandbox]:
-    async with TelegramSandbox(Settings()) as sandbox:
+    async with TelegramSandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def dc() -> AsyncIterator[DiscordSandbox]:
+    async with DiscordSandbox() as sandbox:
         yield sandbox
 
 
@@ -31,5 +37,14 @@ async def bot(tg: TelegramSandbox, llm: LlmSandbox, tmp_path: Path) -> AsyncIter
     """Not started yet, so that a test can change what it is started with."""
     process = BotProcess(tmp_path, tg, openai(llm))
     yield process
-    if process.process is not None and process.process.returncode is None:
-        await process.kill()
+    await process.discard()
+
+
+@pytest.fixture
+async def discord_bot(
+    dc: DiscordSandbox, llm: LlmSandbox, tmp_path: Path
+) -> AsyncIterator[BotProcess]:
+    """As `bot`, on Discord."""
+    process = BotProcess(tmp_path, None, openai(llm), discord=dc)
+    yield process
+    await process.discard()

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PARTIAL = [Cut(30), CleanEnd(30), StreamError(30), Stall(30)]
 NOTHING = [
     HttpReply(500),
-    HttpReply(429, retry_after="7"),
     HttpReply(401),
     EMPTY_REPLY,
     Silence(),
@@ -82,13 +81,13 @@ async def test_without_any_text_the_line_is_the_answer_and_retry_works(
     tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess, fault: Fault
 ) -> None:
     bot.provider = impatient(llm)
-    llm.script(Script(fault=fault), times=1)
-    llm.script(Script(text="whole at last"))
+    llm.script(Script(fault=fault))
     ada = tg.user("Ada")
     await bot.start()
     await ada.say("go")
     message = await tg.wait(lambda m: "⚠️" in m.text)
     assert_one_plain_line(message.text, llm, tg)
+    llm.script(Script(text="whole at last"))
     await ada.say("/retry")
     await tg.wait(lambda m: m.text == "whole at last")
     assert [m.text for m in llm.requests[-1].messages[1:]] == ["go"]

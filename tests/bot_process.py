@@ -10,17 +10,30 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
 
+    from sandbox.discord.server import DiscordSandbox
     from sandbox.llm.server import LlmSandbox
     from sandbox.telegram.server import TelegramSandbox
 
-CONFIG = """
+TELEGRAM = """
 [telegram]
-token = "{token}"
-api_url = "{telegram}"
+token = "{telegram.token}"
+api_url = "{telegram.api_url}"
+"""
 
+DISCORD = """
+[discord]
+token = "{discord.token}"
+api_url = "{discord.api_url}"
+gateway_url = "{discord.gateway_url}"
+"""
+
+CONFIG = """
 [providers.main]
 {provider}
 
@@ -46,11 +59,12 @@ class BotProcess:
     """Starts, kills and starts again on the same files."""
 
     folder: Path
-    telegram: TelegramSandbox
+    telegram: TelegramSandbox | None
     provider: str
     extra: str = ""
     process: asyncio.subprocess.Process | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    discord: DiscordSandbox | None = None
 
     @property
     def config(self) -> Path:
@@ -61,27 +75,24 @@ class BotProcess:
         return (self.folder / "log").read_text()
 
     async def start(self, *, ready: bool = True) -> None:
-        text = CONFIG.format(
-            token=self.telegram.token,
-            telegram=self.telegram.api_url,
-            provider=self.provider,
-            folder=self.folder,
+        telegram, discord = self.telegram, self.discord
+        form = (TELEGRAM if telegram else "") + (DISCORD if discord else "") + CONFIG
+        text = form.format(
+            telegram=telegram, discord=discord, provider=self.provider, folder=self.folder
         )
         self.config.write_text(text + self.extra)
-        before = len(self.telegram.calls_of("getUpdates"))
+        polls = len(telegram.calls_of("getUpdates")) if telegram else 0
+        connections = len(discord.gateway.log) if discord else 0
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PARLANCE__")}
         with (self.folder / "log").open("a") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bot", "run", "--config", str(self.config),
                 stderr=log, env={**clean, **self.environment},
             )  # fmt: skip
-        if ready:
-            await self.telegram.until(
-                lambda: len(self.telegram.calls_of("getUpdates")) > before, within=30
-            )
-            # The first poll is held once it has come through the server's own tasks.
-            while not self.telegram.updates.polled:  # noqa: ASYNC110 - it takes one or two turns
-                await asyncio.sleep(0)
+        if ready and telegram:
+            await self._while_it_runs(_polled(telegram, polls))
+        if ready and discord:
+            await self._while_it_runs(_identified(discord, connections))
 
     async def kill(self) -> None:
         """As a power cut does."""
@@ -102,3 +113,33 @@ class BotProcess:
         assert self.process is not None
         async with asyncio.timeout(30):
             return await self.process.wait()
+
+    async def _while_it_runs(self, waiting: Coroutine[None, None, None]) -> None:
+        assert self.process is not None
+        end = asyncio.create_task(self.process.wait())
+        wait = asyncio.create_task(waiting)
+        await asyncio.wait({end, wait}, return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        if not wait.done():
+            wait.cancel()
+            pytest.fail(f"the bot ended by itself:\n{self.log}")
+        await wait
+
+    async def discard(self) -> None:
+        """End it, if it runs."""
+        if self.process is not None and self.process.returncode is None:
+            await self.kill()
+
+
+async def _polled(telegram: TelegramSandbox, before: int) -> None:
+    """Wait for a getUpdates beyond those that came `before`."""
+    await telegram.until(lambda: len(telegram.calls_of("getUpdates")) > before, within=30)
+    # The first poll is held once it has come through the server's own tasks.
+    while not telegram.updates.polled:  # noqa: ASYNC110 - it takes one or two turns
+        await asyncio.sleep(0)
+
+
+async def _identified(discord: DiscordSandbox, before: int) -> None:
+    """Wait for an identify beyond what the gateway's log held `before`."""
+    log = discord.gateway.log
+    await discord.until(lambda: any(r.kind == "identified" for r in log[before:]), within=30)
