@@ -1,6 +1,6 @@
 # Everything runs from .venv, which is made here from Python 3.11+ and pip alone.
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench soak lock clean
+.PHONY: help install run test check format bench faults soak lock clean
 SHELL := /bin/sh
 
 # The first of these that is Python 3.11 or newer; override with `make PYTHON=…`.
@@ -35,10 +35,15 @@ format: .venv/.installed-dev ## Format the code and apply safe lint fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.installed-dev ## Measure (ratios in one run)
-	@echo "make bench: there is no benchmark yet; see CHANGELOG.md" >&2; exit 1
+bench: .venv/.installed-dev ## Measure, next to other bots and to the optimum (ratios in one run)
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.decoding
 
-soak: .venv/.installed-dev ## The properties again, with fifty times as many examples
+faults: .venv/.installed-dev ## Write docs/faults.md anew
+	$(BIN)/python tests/contract/fault_matrix.py
+
+soak: .venv/.installed-dev ## The properties with fifty times as many examples; servers that take long
+	$(BIN)/pytest --timeout 3600 --hypothesis-profile=soak tests/soak
 	$(BIN)/pytest -n auto --timeout 3600 --hypothesis-profile=soak tests/reply tests/platforms tests/test_prompt.py tests/test_messages.py
 
 lock: .venv/.installed-dev ## Resolve the dependencies anew
