@@ -1,0 +1,1 @@
+"""The bots that are compared, each a program of its own."""

@@ -1,0 +1,65 @@
+"""Discord's sandbox: in a DM, or in a channel in which several people ask at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from benchmarks.measure import Call
+from benchmarks.optimum import Limit
+from benchmarks.platforms.base import Platform
+from sandbox.discord.limits import EDIT_MESSAGE, LIMIT_PRESETS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks.scenarios import Scenario
+
+COUNTED = ("POST", "PATCH", "PUT", "DELETE")
+
+
+class Discord(Platform):
+    name: ClassVar[str] = "discord"
+    servers: ClassVar[Sequence[str]] = tuple(LIMIT_PRESETS)
+
+    @staticmethod
+    def arguments(server: str, latency: float) -> list[str]:
+        return ["discord", "--limits", server, "--latency", str(latency)]
+
+    @staticmethod
+    def limits(server: str, scenario: Scenario) -> tuple[Limit, Limit]:
+        """Creates have a bucket of their own: each answer's first call comes on top."""
+        settings = LIMIT_PRESETS[server]
+        edits, everything = settings.routes.get(EDIT_MESSAGE), settings.global_limit
+        if edits is None or everything is None:
+            return Limit.none(), Limit.none()
+        chat = Limit(edits.limit / edits.window, edits.limit + len(scenario.asked_at))
+        return chat, Limit(everything.limit / everything.window, everything.limit)
+
+    @property
+    def control_url(self) -> str:
+        return f"{self.ready['url']}/control"
+
+    async def open_chats(self, count: int, *, group: bool) -> list[int]:
+        users = [await self.post("users", first_name=f"Reader {n}") for n in range(count)]
+        self._asks: dict[int, dict[str, object]] = {}
+        for user in users:
+            person = user["user_id"]
+            if not group:
+                self._asks[user["dm_id"]] = {"user_id": person}
+                continue
+            guild = await self.post("guilds", name="Guild", members=[person])
+            channel = await self.post("channels", guild_id=guild["guild_id"], name="general")
+            chat = channel["chat_id"]
+            self._asks[chat] = {"user_id": person, "chat_id": chat, "mention": True}
+        return list(self._asks)
+
+    async def ask(self, chat: int, text: str) -> None:
+        await self.post("say", text=text, **self._asks[chat])
+
+    async def connected(self) -> bool:
+        return bool((await self.get("gateway"))["sessions"])
+
+    def counts(self, call: Mapping[str, Any]) -> Call | None:
+        if not call["route"].startswith(COUNTED) or call["channel_id"] is None:
+            return None
+        return Call(call["at"], call["route"], call["status"])

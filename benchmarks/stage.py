@@ -1,0 +1,78 @@
+"""The processes of one run: the platform's server, the model's, and the bot that is measured."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+ROOT = Path(__file__).parent.parent
+LAST_WORDS = 10.0
+"""Seconds that a process is given to end when it is told to."""
+
+
+@asynccontextmanager
+async def server(arguments: Sequence[str]) -> AsyncIterator[Mapping[str, Any]]:
+    """Run `python -m sandbox …`; gives the line it prints when it is ready."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sandbox", *arguments, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    try:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"python -m sandbox {' '.join(arguments)} did not start")
+        yield json.loads(line)
+    finally:
+        await _end(process)
+
+
+@asynccontextmanager
+async def program(
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path
+) -> AsyncIterator[Process]:
+    """Run `python …` with all it says in `log`."""
+    clean = {name: v for name, v in os.environ.items() if not name.startswith("PARLANCE__")}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments,
+            stdout=output, stderr=output, env={**clean, **environment}, cwd=ROOT,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        await _end(process)
+
+
+async def _end(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(LAST_WORDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far, in user and system mode, all its threads together."""
+    # The name, in parentheses, may hold spaces; fields are counted behind it (man 5 proc_pid_stat).
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Megabytes that a process holds now, and the most it ever held."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    now, peak = (int(sizes[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+    return now, peak

@@ -1,0 +1,315 @@
+"""What the benchmarks say is true: the figures, the optimum, and that the other bots work."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import combinations, pairwise, product
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import programme
+from benchmarks.contenders import roster
+from benchmarks.measure import Answer, Call, Change, Cost, Figures, Recording, curve, figures
+from benchmarks.optimum import Limit, Words, many_chats, mean_wait, single_chat
+from benchmarks.play import Run, play
+from benchmarks.report import BEGIN, END, put_into, report
+from benchmarks.results import Optimum, Result
+from benchmarks.scenarios import (
+    FIFTY_CHATS,
+    ONE_CHAT,
+    ROOM,
+    Scenario,
+    answer,
+    asked,
+    numbers,
+    question,
+)
+from benchmarks.targets import verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# Scenarios
+
+
+def test_an_answer_numbers_its_words() -> None:
+    assert numbers(answer(0, 150)) == list(range(150))
+    assert numbers(answer(2, 3)) == [2 * ROOM, 2 * ROOM + 1, 2 * ROOM + 2]
+
+
+def test_a_question_tells_who_asked_it() -> None:
+    assert asked(f"Reader 7 wrote: {question(17, 2)}") == (17, 2)
+    assert asked("Are you there?") is None
+
+
+def test_every_run_is_there_once_and_the_quick_ones_are_among_them() -> None:
+    full, quick = programme.full(), programme.quick()
+    assert len(set(full)) == len(full)
+    assert set(quick) < set(full)
+
+
+# Measuring
+
+LATENCY = 0.5
+ANSWER = Answer(chat=1, asked=9.0, begun=10.0, ended=13.0, first=0, words=4)
+"""Words at 10, 11, 12 and 13."""
+
+
+def recorded(*changes: Change, calls: Sequence[Call] = (), answers: int = 1) -> Recording:
+    chats = tuple(replace(ANSWER, chat=chat) for chat in range(1, 1 + answers))
+    return Recording(chats, changes, tuple(calls), Cost(cpu=0.02, idle=50.0, peak=60.0), ended=20.0)
+
+
+def shows(at: float, text: str, *, message: int = 1, kind: str = "edited", chat: int = 1) -> Change:
+    return Change(at, kind, chat, message, text)
+
+
+def test_a_word_is_delayed_from_its_emission_until_it_reaches_the_reader() -> None:
+    measured = figures(
+        recorded(
+            shows(10.5, "w0", kind="sent"), shows(12.0, "w0 w1 w2"), shows(13.5, "w0 w1 w2 w3")
+        ),
+        LATENCY,
+    )
+    # Seen at 11, 12.5, 12.5 and 14.
+    assert measured.delay == pytest.approx((1 + 1.5 + 0.5 + 1) / 4)
+    assert measured.first_text == 1.0
+    assert measured.finish_lag == measured.worst_finish == 1.0
+    assert measured.reaction == 2.0
+    assert (measured.lost, measured.doubled) == (0, 0)
+    assert measured.cpu == pytest.approx(5.0)
+
+
+def test_a_word_that_was_never_seen_is_lost_and_counts_as_seen_at_the_end() -> None:
+    measured = figures(recorded(shows(13.0, "w0 w1 w2", kind="sent")), LATENCY)
+    assert measured.lost == 1
+    assert measured.delay == pytest.approx((3.5 + 2.5 + 1.5 + 7) / 4)
+
+
+def test_a_word_that_was_taken_back_is_lost() -> None:
+    whole = shows(13.0, "w0 w1 w2 w3", kind="sent")
+    assert figures(recorded(whole, shows(14.0, "w0 w1")), LATENCY).lost == 2
+    assert figures(recorded(whole, shows(14.0, "", kind="deleted")), LATENCY).lost == 4
+
+
+def test_words_that_stand_twice_or_in_the_wrong_order_are_doubled() -> None:
+    first, second = shows(13.0, "w0 w1 w2", kind="sent"), shows(13.0, "w2 w3", message=2)
+    assert figures(recorded(first, second), LATENCY).doubled == 1
+    assert figures(recorded(shows(13.0, "w1 w0 w2 w3", kind="sent")), LATENCY).doubled == 1
+
+
+def test_refusals_are_counted_and_the_slowest_chat_is_found() -> None:
+    calls = [Call(10.0, "sendMessage", 200), Call(11.0, "editMessageText", 429)]
+    shown = [shows(13.0, "w0 w1 w2 w3", kind="sent"), shows(16.0, "w0 w1 w2 w3", chat=2)]
+    measured = figures(recorded(*shown, calls=calls, answers=2), LATENCY)
+    assert (measured.calls, measured.refused) == (2, 1)
+    assert measured.slowest_chat == pytest.approx(5.0)
+    assert measured.delay == pytest.approx(3.5)
+
+
+def test_the_curve_ends_with_all_words_written_and_seen() -> None:
+    shown = [shows(13.0, "w0 w1", kind="sent"), shows(13.5, "w0 w1 w2 w3")]
+    times, written, seen = curve(recorded(*shown), LATENCY)
+    assert times == sorted(times)
+    assert (written[-1], seen[-1]) == (4, 4)
+    assert seen[times.index(3.5)] == 2
+
+
+# The optimum
+
+
+def test_where_the_budget_is_ample_every_word_is_shown_at_once() -> None:
+    assert single_chat(Words((0.0, 1.0, 2.0, 3.0)), Limit(1.0, 4.0), gap=0.0) == 0.0
+
+
+def test_two_calls_for_four_words_are_best_in_the_middle_and_at_the_end() -> None:
+    # At 0 and 3: 2 + 1. At 2 and 3: 2 + 1. At 1 and 3: 1 + 1.
+    words = Words((0.0, 1.0, 2.0, 3.0))
+    assert single_chat(words, Limit(0.01, 2.0), gap=0.0, step=0.5) == pytest.approx(2.0)
+
+
+def test_a_call_waits_for_the_answer_to_the_one_before() -> None:
+    # Calls at 0 and 0.5 would cost 0.4; one call at 0.1 costs 0.1.
+    words = Words((0.0, 0.1))
+    assert single_chat(words, Limit(1.0, 9.0), gap=0.5, step=0.1) == pytest.approx(0.1)
+
+
+def test_one_call_does_not_show_two_answers() -> None:
+    limit = Limit(0.1, 1.0)
+    joined, parted = Words((0.0, 1.0)), Words((0.0, 1.0), breaks=(1,))
+    assert single_chat(joined, limit, gap=0.0, step=1.0) == pytest.approx(1.0)
+    # The first answer at 0; the token for the second is there at 10.
+    assert single_chat(parted, limit, gap=0.0, step=1.0) == pytest.approx(9.0)
+
+
+def allowed(calls: Sequence[int], limit: Limit) -> bool:
+    """Whether a bucket that starts full grants calls at these times."""
+    tokens, before = limit.burst, 0
+    for at in sorted(calls):
+        tokens = min(limit.burst, tokens + (at - before) * limit.rate) - 1
+        before = at
+        if tokens < -1e-9:
+            return False
+    return True
+
+
+def delays(words: Sequence[int], calls: Sequence[int]) -> int | None:
+    """The sum of delays, or None where a word is never shown."""
+    seen = [min((call for call in calls if call >= word), default=None) for word in words]
+    if None in seen:
+        return None
+    return sum(at - word for at, word in zip(seen, words, strict=True))
+
+
+def subsets(ticks: int) -> list[tuple[int, ...]]:
+    return [calls for size in range(1, ticks + 1) for calls in combinations(range(ticks), size)]
+
+
+@given(
+    words=st.lists(st.integers(0, 6), min_size=1, max_size=6),
+    rate=st.sampled_from([0.25, 0.5, 1.0]),
+    burst=st.integers(1, 4),
+    gap=st.integers(1, 3),
+)
+def test_a_single_chats_optimum_is_that_of_brute_force(
+    words: list[int], rate: float, burst: int, gap: int
+) -> None:
+    words = sorted(word - min(words) for word in words)
+    limit = Limit(rate, burst)
+    least = min(
+        cost
+        for calls in subsets(12)
+        if all(later - earlier >= gap for earlier, later in pairwise(calls))
+        and allowed(calls, limit)
+        and (cost := delays(words, calls)) is not None
+    )
+    found = single_chat(Words(tuple(map(float, words))), limit, gap=gap, step=1.0)
+    assert found == pytest.approx(least)
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(0.5, 1), (0.5, 2), (1.0, 1), (1.0, 3)])
+def test_many_chats_bound_is_below_brute_force_and_near_it(rate: float, burst: int) -> None:
+    words, limit = (0, 1, 2, 3), Limit(rate, burst)
+    plans = [(calls, cost) for calls in subsets(8) if (cost := delays(words, calls)) is not None]
+    least = min(
+        first + second
+        for (calls, first), (others, second) in product(plans, plans)
+        if allowed([*calls, *others], limit)
+    )
+    chats = [Words(tuple(map(float, words)))] * 2
+    bound = many_chats(chats, limit, step=1.0)
+    assert 0.5 * least <= bound <= least + 1e-9
+
+
+def test_with_many_chats_the_bound_is_near_a_schedule_that_can_be_done() -> None:
+    words = Words(tuple(n / 40 for n in range(400)))
+    bound = many_chats([words] * 60, Limit(30.0, 30.0)) / (60 * 400)
+    # Calls for 60 chats, 30 a second: each is shown anew every 2 s, and waits 1 s on the mean.
+    assert 0.8 < bound < 1.0
+
+
+def test_calls_that_are_wanted_at_once_wait_for_their_tokens() -> None:
+    assert mean_wait([5.0] * 4, Limit(1.0, 2.0)) == pytest.approx((0 + 0 + 1 + 2) / 4)
+    assert mean_wait([5.0, 9.0, 9.0], Limit(1.0, 1.0)) == 0.0
+
+
+# The report
+
+GOOD = Figures(
+    delay=0.3, slowest_chat=0.3, first_text=0.1, finish_lag=0.1, worst_finish=0.1, reaction=0.2,
+    calls=30, refused=0, lost=0, doubled=0, cpu=0.04, idle=100.0, peak=120.0,
+)  # fmt: skip
+NO_CURVE: tuple[list[float], list[float], list[float]] = ([], [], [])
+
+
+def a_result(scenario: Scenario, contender: str, measured: Figures) -> Result:
+    run = Run(scenario, "default", getattr(roster, contender))
+    return Result(run, measured, Optimum(0.25, 0.08, 0.08), NO_CURVE)
+
+
+def test_targets_that_are_reached_are_met() -> None:
+    other = replace(GOOD, delay=0.9, slowest_chat=1.0)
+    results = [
+        a_result(FIFTY_CHATS, "PARLANCE", GOOD),
+        a_result(FIFTY_CHATS, "STRAIGHTFORWARD", other),
+    ]
+    told = list(verdicts(results))
+    assert len(told) == 6
+    assert all(verdict.met for verdict in told)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"delay": 0.4}, "mean delay is 1.60 optima"),
+        ({"lost": 3}, "3 words lost"),
+        ({"refused": 2}, "2 calls refused"),
+        ({"slowest_chat": 0.9}, "slowest chat is 3.00 means"),
+        ({"cpu": 0.2}, "CPU for 1,000 words is 0.200 s"),
+    ],
+)
+def test_a_target_that_is_missed_is_named(change: dict[str, float], said: str) -> None:
+    missed = [
+        verdict.text
+        for verdict in verdicts([a_result(FIFTY_CHATS, "PARLANCE", replace(GOOD, **change))])
+        if not verdict.met
+    ]
+    assert len(missed) == 1
+    assert said in missed[0]
+
+
+def test_a_figure_that_is_worse_than_another_bots_is_named() -> None:
+    ours = replace(GOOD, finish_lag=0.5)
+    results = [
+        a_result(FIFTY_CHATS, "PARLANCE", ours),
+        a_result(FIFTY_CHATS, "STRAIGHTFORWARD", replace(GOOD, delay=1.0)),
+    ]
+    assert any("finish_lag 0.5 > 0.1" in v.text and not v.met for v in verdicts(results))
+
+
+def test_the_report_has_a_row_for_each_bot_and_replaces_the_former_one(tmp_path: Path) -> None:
+    results = [
+        a_result(ONE_CHAT, "PARLANCE", GOOD),
+        a_result(ONE_CHAT, "STRAIGHTFORWARD", replace(GOOD, delay=0.6)),
+    ]
+    text = report(results, None)
+    assert "| parlance | 0.30 | 1.20 | 1.00 |" in text
+    assert "| straightforward | 0.60 | 2.40 | 2.00 |" in text
+    page = tmp_path / "page.md"
+    page.write_text(f"# Before\n{BEGIN}an old table\n{END}\nafter\n")
+    put_into(page, text)
+    put_into(page, text)
+    told = page.read_text()
+    assert told.count("| parlance |") == 1
+    assert "an old table" not in told
+    assert told.startswith("# Before\n")
+    assert told.endswith("\nafter\n")
+
+
+# The bots
+
+
+@pytest.mark.parametrize(
+    ("contender", "server"),
+    [
+        ("STRAIGHTFORWARD", "default"),
+        ("EDIT_STREAM", "default"),
+        ("STRAIGHTFORWARD_DISCORD", "refill"),
+    ],
+)
+async def test_the_other_bots_answer_whole_and_in_order_over_pages(
+    contender: str, server: str
+) -> None:
+    bot = getattr(roster, contender)
+    scenario = Scenario("two readers", bot.platform, words=900, rate=450.0, chats=2, patience=30.0)
+    async with asyncio.timeout(90):
+        recording = await play(Run(scenario, server, bot))
+    measured = figures(recording, LATENCY)
+    assert (measured.lost, measured.doubled, measured.refused) == (0, 0, 0)
+    assert len({change.message for change in recording.changes if change.kind == "sent"}) >= 4
+    assert any(change.kind == "edited" for change in recording.changes)
