@@ -20,6 +20,7 @@ from bot.access import Access
 from bot.control import Control
 from bot.durable import TurnQueue
 from bot.history import History
+from bot.lessons import Lessons
 from bot.turns import PlatformError, Turns
 from providers import registry
 from providers.chain import Chain
@@ -59,7 +60,9 @@ class App:
             chat=settings.chat,
         )
         self._queue = self.turns.queue = TurnQueue(queue_path, self.turns.run)
-        self.turns.platforms.update(self._platforms())
+        platforms = self.turns.platforms
+        platforms.update(self._platforms())
+        self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
 
     def _platforms(self) -> Iterator[tuple[str, Platform]]:
         """What is not configured is not imported."""
@@ -74,7 +77,9 @@ class App:
 
     async def serve(self) -> None:
         """Run until cancelled, or until the last platform turns us away: raises PlatformError."""
+        await self._lessons.recall()
         await self._queue.start()
+        saving = asyncio.create_task(self._lessons.keep_saving())
         serving = {
             asyncio.create_task(platform.serve()): name
             for name, platform in self.turns.platforms.items()
@@ -85,9 +90,9 @@ class App:
                 for task in ended:
                     self._ended(serving.pop(task), task.exception(), alone=not serving)
         finally:
-            for task in serving:
+            for task in (saving, *serving):
                 task.cancel()
-            await asyncio.gather(*serving, return_exceptions=True)
+            await asyncio.gather(saving, *serving, return_exceptions=True)
 
     @staticmethod
     def _ended(name: str, error: BaseException | None, *, alone: bool) -> None:
@@ -109,6 +114,7 @@ class App:
             async with asyncio.timeout(LAST_CALLS):
                 await asyncio.gather(*closing, return_exceptions=True)
         await self._queue.close()
+        await self._lessons.save()
         await self._chain.close()
         await self.history.close()
 

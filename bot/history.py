@@ -18,14 +18,12 @@ import structlog
 from sqlalchemy.dialects.sqlite import insert
 
 from bot import conversation, storage
-from bot.messages import TurnKey
-from bot.schema import HEARD, NEW, RETRY, After, Outcome, Turn, posted, turn_of, turns
+from bot.messages import ChatKey, Lesson, TurnKey
+from bot.schema import HEARD, NEW, RETRY, After, Outcome, Turn, lessons, posted, turn_of, turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-    from bot.messages import ChatKey
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -124,6 +122,13 @@ class History:
 
     async def remove_message(self, turn: Turn, message: str) -> None:
         await self._run(self._remove_message, turn, message)
+
+    async def lessons(self, platform: str) -> dict[tuple[ChatKey, str], Lesson]:
+        """What was learned of the limits of a platform's chats; times since the epoch."""
+        return await self._run(self._lessons, platform)
+
+    async def keep_lessons(self, learned: Mapping[tuple[ChatKey, str], Lesson]) -> None:
+        await self._run(self._keep_lessons, learned)
 
     # On the thread.
 
@@ -267,6 +272,20 @@ class History:
             db.execute(
                 sa.delete(posted).where(posted.c.turn == turn.seq, posted.c.message == message)
             )
+
+    def _lessons(self, platform: str) -> dict[tuple[ChatKey, str], Lesson]:
+        with self._engine.connect() as db:
+            rows = db.execute(sa.select(lessons).where(lessons.c.chat.startswith(f"{platform}:")))
+            return {
+                (ChatKey.parse(row.chat), row.kind): Lesson(row.burst, row.trust, row.penalty_until)
+                for row in rows
+            }
+
+    def _keep_lessons(self, learned: Mapping[tuple[ChatKey, str], Lesson]) -> None:
+        with self._engine.begin() as db:
+            for (chat, kind), lesson in learned.items():
+                row = insert(lessons).values(chat=str(chat), kind=kind, **lesson._asdict())
+                db.execute(row.on_conflict_do_update(["chat", "kind"], set_=lesson._asdict()))
 
 
 def _keys(chats: Sequence[ChatKey], message: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
@@ -91,3 +91,14 @@ class Incoming:
     @property
     def chat(self) -> ChatKey:
         return self.key.chat
+
+
+class Lesson(NamedTuple):
+    """What was learned of a chat's limit; it outlives the process."""
+
+    burst: float
+    """Calls at once."""
+    trust: float
+    """The part of what was declared that is believed."""
+    penalty_until: float
+    """Until when the chat takes no calls, on the clock of who asks."""

@@ -57,6 +57,18 @@ posted = sa.Table(
     sa.Index("posted_by_message", "message"),
 )
 
+lessons = sa.Table(
+    "lessons",
+    metadata,
+    # What a platform counts a limit over, and the kind of call.
+    sa.Column("chat", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    # See bot.reply.pace.Lesson; the time is in seconds since the epoch.
+    sa.Column("burst", sa.Float, nullable=False),
+    sa.Column("trust", sa.Float, nullable=False),
+    sa.Column("penalty_until", sa.Float, nullable=False),
+)
+
 NEW, RETRY = "new", "retry"
 """The commands that the history itself understands: forget what was before; ask again."""
 HEARD = "heard"

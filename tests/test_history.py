@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bot import storage
 from bot.history import History
-from bot.messages import ChatKey, TurnKey
+from bot.messages import ChatKey, Lesson, TurnKey
 from bot.schema import After, Outcome, Turn
 from bot.storage import StorageError
 
@@ -274,3 +274,11 @@ async def test_a_database_of_the_release_before_is_brought_up_to_date(tmp_path: 
     history = History(path)
     assert await window(history, await ask(history, 4)) == [("q1", "a3")]
     await history.close()
+
+
+async def test_lessons_are_kept_by_chat_and_kind(history: History) -> None:
+    first, second = Lesson(5.0, 0.5, 100.0), Lesson(4.0, 0.25, 200.0)
+    await history.keep_lessons({(CHAT, "edit"): first, (CHAT, ""): first})
+    await history.keep_lessons({(CHAT, ""): second})
+    assert await history.lessons("telegram") == {(CHAT, "edit"): first, (CHAT, ""): second}
+    assert await history.lessons("discord") == {}

@@ -50,6 +50,12 @@ class Bucket:
         self._at = now
         """The time `_level` is true for; after a refusal it lies in the future."""
         self._told: _Told | None = None
+        self._declared = budget
+
+    @property
+    def believed(self) -> float:
+        """0 to 1: how much of what was declared is used."""
+        return min(self.trust, self.budget.burst / self._declared.burst)
 
     @property
     def rate(self) -> float:
@@ -89,6 +95,27 @@ class Bucket:
         """Leave one token, and let no other come before `until`."""
         self._level = 1.0
         self._at = until
+
+    def overdrawn(self, least: float, now: float) -> None:
+        """The platform had nothing left for a call that was thought to be within the burst."""
+        burst = max(least, self.budget.burst - max(0.0, self.level(now)))
+        self.budget = replace(self.budget, burst=min(burst, self.budget.burst))
+        self._level = 0.0
+
+    def recover(self, part: float, now: float) -> None:
+        """Believe a little more in what was declared."""
+        self.level(now)
+        self.trust += (1.0 - self.trust) * part
+        if self._told is None and self.budget.burst < self._declared.burst:
+            # Each time it is found out again costs the reader a second or two.
+            more = (self._declared.burst - self.budget.burst) * part / 10
+            self.budget = replace(self.budget, burst=self.budget.burst + more)
+
+    def learn(self, burst: float, trust: float, now: float) -> None:
+        """What was learned before this bucket was made."""
+        self.budget = replace(self.budget, burst=min(burst, self.budget.burst))
+        self.trust = trust
+        self._level = min(self.level(now), self.burst)
 
     def told(self, allowance: Allowance, now: float) -> None:
         """Believe the platform's own count, which includes every call made until `now`."""

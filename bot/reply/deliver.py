@@ -196,6 +196,7 @@ class Reply:
             step = self._unsure
         self.counts.calls += 1
         trouble: SurfaceError | None = None
+        left_at = self._loop.time()
         try:
             await (self._show(step) if isinstance(step, Show) else self._remove(step))
         except SurfaceError as error:
@@ -205,6 +206,7 @@ class Reply:
         if allowance := self._surface.allowance:
             self._gate.pace.told(call, allowance, self._loop.time())
         if trouble is None:
+            self._gate.pace.took(call, self._loop.time() - left_at, self._loop.time())
             self._succeeded(call)
         else:
             await self._recover(call, step, trouble)

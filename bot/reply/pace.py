@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
+from bot.messages import Lesson
 from bot.reply.bucket import Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable
+    from collections.abc import Collection, Container, Iterable, Mapping
 
     from bot.messages import ChatKey
     from bot.reply.surface import Allowance, Budget
@@ -38,6 +39,12 @@ FORGIVEN = 0.99
 """A trust from which on a chat is like any other."""
 GRUDGE = 3600.0
 """Seconds without a call after which a refusal is forgotten."""
+SLEPT_OFF = 0.3
+"""Seconds beyond the usual trip from which on a call was slowed down by the platform: Telegram
+sleeps off a call that is over the limit before it refuses one."""
+SLOW_CALLS = 2
+"""In a row, before they are believed: one may be the network's."""
+LEAST_BURST = 3.0
 IDLE_CHATS = 1024
 """Chats remembered before those at rest are forgotten."""
 _ALMOST = 1e-6
@@ -95,10 +102,12 @@ class _Chat:
     penalty_until: float = 0.0
     """No call to this chat before it; the platform named it."""
     last_call: float = float("-inf")
+    slow_calls: int = 0
+    """In a row."""
 
     def at_rest(self, now: float) -> bool:
         """Forgetting it changes nothing."""
-        trusted = all(bucket.trust > FORGIVEN for bucket in self.buckets.values())
+        trusted = all(bucket.believed > FORGIVEN for bucket in self.buckets.values())
         quiet = PREVIEW_GAP if trusted else GRUDGE
         rested = now >= max(self.penalty_until, self.last_call) + quiet
         return rested and all(bucket.full(now) for bucket in self.buckets.values())
@@ -112,6 +121,24 @@ class Pace:
         self._actions = Bucket(actions, now)
         self._chats: dict[ChatKey, _Chat] = {}
         self._usual_length = USUAL_LENGTH
+        self._usual_trip: float | None = None
+        """Seconds that a call takes when nothing slows it down."""
+        self._recalled: dict[tuple[ChatKey, str], Lesson] = {}
+        self._learned: set[tuple[ChatKey, str]] = set()
+        """Buckets of which something was learned since `lessons` was asked."""
+
+    def recall(self, lessons: Mapping[tuple[ChatKey, str], Lesson]) -> None:
+        """What an earlier process learned, by chat and kind of call."""
+        self._recalled.update(lessons)
+
+    def lessons(self) -> dict[tuple[ChatKey, str], Lesson]:
+        """What was learned since the last time this was asked."""
+        learned, self._learned = self._learned, set()
+        return {
+            (chat, kind): Lesson(bucket.budget.burst, bucket.trust, self._chats[chat].penalty_until)
+            for chat, kind in learned
+            if chat in self._chats and (bucket := self._chats[chat].buckets.get(kind))
+        }
 
     def pick(
         self, waiting: Collection[W], busy: Container[ChatKey], now: float
@@ -166,9 +193,23 @@ class Pace:
 
     def succeeded(self, call: Call, now: float) -> None:
         """The platform took a call: the chat's budget is believed a little more."""
+        self._bucket(call, now).recover(RECOVERY, now)
+
+    def took(self, call: Call, seconds: float, now: float) -> None:
+        """The platform took so long to answer a call.
+
+        Where it slows calls down instead of refusing them, the chat's bucket is empty on its
+        side, and smaller than it was believed to be.
+        """
+        usual = self._usual_trip
+        self._usual_trip = seconds if usual is None else min(seconds, usual * 1.02 + 0.001)
         bucket = self._bucket(call, now)
-        bucket.level(now)
-        bucket.trust += (1.0 - bucket.trust) * RECOVERY
+        chat = self._chats[call.chat]
+        slow = usual is not None and seconds > usual + SLEPT_OFF
+        chat.slow_calls = chat.slow_calls + 1 if slow else 0
+        if chat.slow_calls >= SLOW_CALLS:
+            bucket.overdrawn(LEAST_BURST, now)
+            self._learned.add((call.chat, call.kind))
 
     def ended(self, seconds: float) -> None:
         """An answer was written for so long."""
@@ -186,6 +227,7 @@ class Pace:
         bucket.trust = max(DISTRUST**2, bucket.trust * DISTRUST)
         # One token waits at the end of the penalty, so that the owed text goes out at once.
         bucket.drain(chat.penalty_until)
+        self._learned.add((call.chat, call.kind))
 
     def may_act(self, chat: ChatKey, now: float) -> bool:
         """Take a token for a chat action (typing) if that costs no text its place.
@@ -209,6 +251,9 @@ class Pace:
         bucket = chat.buckets.get(call.kind)
         if bucket is None:
             bucket = chat.buckets[call.kind] = Bucket(call.budget, now)
+            if lesson := self._recalled.pop((call.chat, call.kind), None):
+                bucket.learn(lesson.burst, lesson.trust, now)
+                chat.penalty_until = max(chat.penalty_until, lesson.penalty_until)
         return bucket
 
     def _chat_ready_at(

@@ -40,7 +40,11 @@ def pace(bot: Budget = WIDE) -> Pace:
 
 def grants(pace: Pace, waiter: Waiter, until: float) -> list[float]:
     """When `waiter` is let through, always wanting to go, up to `until`."""
-    now, times = 0.0, []
+    return grants_from(pace, waiter, 0.0, until)
+
+
+def grants_from(pace: Pace, waiter: Waiter, now: float, until: float) -> list[float]:
+    times = []
     while now <= until:
         winner, again_at = pace.pick([waiter], (), now)
         if winner is None:
@@ -236,3 +240,35 @@ def test_chats_at_rest_are_forgotten() -> None:
     for n in range(5000):
         budgets.spend(Waiter(str(n)), float(n))
     assert len(budgets._chats) < 2000
+
+
+def test_a_chat_whose_calls_are_slowed_down_is_taken_to_have_a_smaller_burst() -> None:
+    budgets, waiter, now = pace(), Waiter(), 0.0
+    slow_from = 4
+    for call in range(slow_from + 2):
+        budgets.spend(waiter, now)
+        took = 1.1 if call >= slow_from else 0.1
+        now += took
+        budgets.took(waiter.call, took, now)
+    assert budgets.pick([waiter], (), now)[0] is None
+    later = grants_from(budgets, waiter, now, now + 20.0)
+    assert all(b - a >= 0.9 for a, b in pairwise(later))
+
+
+def test_one_slow_call_teaches_nothing() -> None:
+    budgets, waiter = pace(), Waiter()
+    for took in (0.1, 5.0, 0.1, 5.0, 0.1):
+        budgets.took(waiter.call, took, 0.0)
+    assert budgets.lessons() == {}
+
+
+def test_what_was_learned_is_known_to_the_next_process() -> None:
+    before, after, waiter = pace(), pace(), Waiter()
+    before.refused(waiter.call, 30.0, 0.0)
+    learned = before.lessons()
+    assert list(learned) == [(waiter.chat, "")]
+    assert before.lessons() == {}
+    after.recall(learned)
+    final = Waiter(priority=Priority.FINAL)
+    assert after.pick([final], (), 1.0) == (None, 30.0)
+    assert after._bucket(waiter.call, 30.0).trust < 1.0

@@ -20,6 +20,7 @@ from bot.reply.surface import (
     MessageGoneError,
     NotAppliedError,
     RefusedError,
+    UneditableError,
 )
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class DiscordSurface:
             if errors.code(error.__cause__) == errors.NO_HISTORY:
                 self._asks_here = False  # Then nothing can be replied to.
             raise
+        except UneditableError as error:
+            raise ChatClosedError(str(error)) from error  # A locked thread takes no new ones.
         finally:
             self.allowance = exchange.allowance
         if posted.content.strip() != page.text.strip():
