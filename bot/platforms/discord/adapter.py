@@ -32,6 +32,9 @@ LONGEST_BACKOFF: Final = 30.0
 PATIENCE: Final = 45.0
 """Seconds without a connection after which the library's own attempts are replaced by a new one:
 its pauses grow to a quarter of an hour."""
+MOST_DISCONNECTS: Final = 3
+"""In a row: the library connects again without a pause, and goes on with a session that there
+never was, so that a gateway which refuses it would be stormed."""
 WATCH: Final = 5.0
 """Seconds between two looks at that."""
 CLOSING: Final = 5.0
@@ -75,6 +78,10 @@ class DiscordAdapter:
         """None: connected to the gateway."""
         self._let_in = False
         """The present attempt to connect has succeeded."""
+        self._disconnects = 0
+        """Since the last success."""
+        self._enough = asyncio.Event()
+        """They are so many that the library's attempts are given up."""
         self._commands: dict[str, discord.Interaction] = {}
         """Slash commands that wait for their answer, by turn."""
 
@@ -193,11 +200,17 @@ class DiscordAdapter:
         reached at first. Raises PlatformError where we are turned away for good.
         """
         self._offline_since, self._let_in = self._loop.time(), False
+        self._disconnects = 0
+        self._enough.clear()
         connection = asyncio.create_task(self._client.connect())
+        enough = asyncio.create_task(self._enough.wait())
         try:
             while not connection.done() and not self._lost_patience():
-                await asyncio.wait({connection}, timeout=WATCH)
+                await asyncio.wait(
+                    {connection, enough}, timeout=WATCH, return_when=asyncio.FIRST_COMPLETED
+                )
         finally:
+            enough.cancel()
             connection.cancel()
             await asyncio.wait({connection})
             self._missed.lost()
@@ -212,7 +225,8 @@ class DiscordAdapter:
 
     def _lost_patience(self) -> bool:
         since = self._offline_since
-        return since is not None and self._loop.time() - since > PATIENCE
+        late = since is not None and self._loop.time() - since > PATIENCE
+        return late or self._enough.is_set()
 
     async def _hang_up(self) -> None:
         """End what is left of a connection, its heartbeat's thread above all."""
@@ -226,6 +240,7 @@ class DiscordAdapter:
 
     async def connected(self, *, resumed: bool) -> None:
         self._offline_since, self._let_in = None, True
+        self._disconnects = 0
         log.info("discord: connected", resumed=resumed)
         if resumed:
             self._missed.regained()
@@ -233,6 +248,9 @@ class DiscordAdapter:
             await self._missed.search()
 
     async def disconnected(self) -> None:
+        self._disconnects += 1
+        if self._disconnects >= MOST_DISCONNECTS:
+            self._enough.set()
         if self._offline_since is None:
             self._offline_since = self._loop.time()
             self._missed.lost()

@@ -71,8 +71,8 @@ class Containers:
     def open_item(self, marker: str) -> None:
         self._open.append(_Container("", marker, is_item=True))
 
-    def tick(self, box: str) -> None:
-        """Write `box` behind the marker of the item that was opened last."""
+    def set_box(self, box: str) -> None:
+        """Give the item that was opened last a task's box."""
         self._open[-1].box = box
 
     def close(self) -> None:
@@ -103,7 +103,8 @@ class Containers:
     def begin_line(self, *, blank: bool, empty: bool = False) -> tuple[str, str]:
         """The empty line before the next line, if there is to be one, and the line's prefix.
 
-        `blank`: the author has an empty line there. `empty`: nothing follows the prefix.
+        `blank`: the author has an empty line there. `empty`: nothing follows the marker of the
+        innermost item that has no line yet.
         """
         within = any(each.is_item and each.rest for each in self._open)
         separator = ""
@@ -120,25 +121,30 @@ class Containers:
         return not self._lists[0].goes_on(item.number)
 
     def _prefix(self, *, empty: bool) -> str:
+        containers = list(self._open)
+        while empty and not containers[-1].marker:
+            containers.pop()
         prefix = ""
         depth = 0  # in lists that Discord sees
-        for container in self._open:
-            prefix += (
-                self._first(container, depth, empty=empty) if container.marker else container.rest
-            )
+        for container in containers:
             container.has_lines = True
+            if container.marker:
+                is_empty = empty and container is containers[-1]
+                prefix += self._first(container, depth, is_empty=is_empty)
+            else:
+                prefix += container.rest
             if container.is_item and container.rest:
                 depth += 1
         del self._lists[depth:]
         return prefix
 
-    def _first(self, item: _Container, depth: int, *, empty: bool) -> str:
+    def _first(self, item: _Container, depth: int, *, is_empty: bool) -> str:
         """The marker of an item, which makes it one for Discord, too, if it can."""
         number, marker, item.marker = item.number, item.marker, ""
         current = self._lists[depth] if depth < len(self._lists) else None
         renumbered = current is not None and not current.goes_on(number)
         del self._lists[depth:]
-        if empty:
+        if is_empty:
             return (marker if number else _BULLET) + item.box
         if number < 0 or renumbered or depth == _DEEPEST:
             text = marker.replace(".", "\\.") if number else _BULLET

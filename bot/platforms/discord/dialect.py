@@ -13,8 +13,8 @@ https://github.com/ariabuckles/simple-markdown.
 - A URL goes on to white space or `<`, but for `.,:;"']` and an unpaired `)` at its end.
 - `<x:/y>`, `<a@b.c>`, `<+1 23>`, `<@1>`, `<#1>`, `<:a:1>`, `<t:1>`, `</a:1>`, `<id:x>` are links,
   mentions and the like; `:name:` is an emoji where there is one of that name.
-- A masked link, `[text](https://…)`, is text in its whole where its text holds a URL, a mention or
-  an emoji, or where its URL is not of http or https.
+- A masked link, `[text](https://…)`, is all text where its text holds a URL, a mention or (in a
+  bot's message) an emoji, or where its URL is not of http or https.
 - At the start of a line, or of bold text there: `# ` to `### `, `-# `, `> `, `>>> `, `- `, `* `
   and `1. ` begin a block. A heading loses the `#` that end it.
 - A code block begins and ends with three backticks, wherever they stand.
@@ -32,14 +32,14 @@ ZERO_WIDTH = "\u200b"
 """Parts what Discord would read as one; shows nothing, and is no white space to Discord."""
 
 INTERRUPTS = re.compile(r"\*|~~|[~\\]\Z")
-"""What stands in code or a URL is markup to the bold text around it."""
+"""Finds code and URLs that would end the bold, italic or struck text around them."""
 
 URL_MAY_END = re.compile(r"""\A[.,:;"')\]]*""")
 """What follows a bare URL before white space is no part of it."""
 
 _URL = re.compile(r"""(?:https?|steam)://[^\s<]+[^\s<.,:;"'\]]""")
 _MENTION = r"@(?=everyone|here|silent)"
-_ANGLE = r"<(?=[<@\#+:]|/[^<>]*:\d|\w+:|[^\s:<>]*(?::/|<|\Z)|[^\s<>@]+@)"
+_ANGLE = r"<(?=[<@\#+:]|/[^<>]*:\d|\w+:|[^ :<>]*(?::/|<|\Z)|[^\s<>@]+@)"
 _SPECIAL = re.compile(
     rf"""
       (?P<emoji>(?<![\w:]):[a-z0-9_+-]+:(?![\w:]))
@@ -75,7 +75,7 @@ _BACKTICKS = re.compile(r"`+")
 def parts(text: str) -> Iterator[tuple[str, bool]]:
     """Text and the bare URLs in it; whether a part is a URL."""
     end = 0
-    for match in _URL.finditer(text) if "://" in text else ():
+    for match in _URL.finditer(text):
         url = match[0]
         while url.endswith(")") and url.count(")") > url.count("("):
             url = url[:-1]

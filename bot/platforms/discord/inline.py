@@ -53,7 +53,7 @@ class Writer:
         self._at_line_start = True
 
     def end_line(self) -> None:
-        self._flush()
+        self.end_text()
         if self._open:
             wanted, self._wanted = self._wanted, []
             self._close_unwanted()
@@ -70,45 +70,12 @@ class Writer:
     def text(self, text: str) -> None:
         self._text += text
 
-    def code(self, code: str) -> None:
-        self._flush()
-        self._verbatim(code_span(code))
-
     def end_text(self) -> None:
-        """What follows is no part of the text before it, and of no URL in it."""
-        self._flush()
-
-    def open(self, style: str) -> None:
-        if style not in self._wanted:
-            self._flush()
-        self._wanted.append(style)
-
-    def close(self) -> None:
-        """End the style that was opened last."""
-        if self._wanted[-1] not in self._wanted[:-1]:
-            self._flush()
-        self._wanted.pop()
-
-    def open_label(self) -> None:
-        """Begin the text of a link; it is maskable."""
-        self._flush()
-        self._put("[")
-        self._in_label = True
-
-    def close_label(self, target: str) -> None:
-        self._flush()
-        self._close_unwanted()
-        self._pieces.append(f"]({target})")
-        self._in_label = False
-
-    # Pieces
-
-    def _flush(self) -> None:
-        """Write the text that is complete."""
+        """Text that follows is no part of the text before it, nor of a URL in that."""
         if not self._text:
             return
         text, self._text = self._text, ""
-        for part, is_url in parts(text):
+        for part, is_url in parts(text) if "://" in text else ((text, False),):
             core = part.strip()
             if not core:
                 self._space += part
@@ -123,6 +90,35 @@ class Writer:
             else:
                 self._put(escaped(core, at_line_start=self._at_line_start))
             self._space += part[start + len(core) :]
+
+    def code(self, code: str) -> None:
+        self.end_text()
+        self._verbatim(code_span(code))
+
+    def open(self, style: str) -> None:
+        if style not in self._wanted:
+            self.end_text()
+        self._wanted.append(style)
+
+    def close(self) -> None:
+        """End the style that was opened last."""
+        if self._wanted[-1] not in self._wanted[:-1]:
+            self.end_text()
+        self._wanted.pop()
+
+    def open_label(self) -> None:
+        """Begin the text of a link; it is maskable."""
+        self.end_text()
+        self._put("[")
+        self._in_label = True
+
+    def close_label(self, target: str) -> None:
+        self.end_text()
+        self._close_unwanted()
+        self._pieces.append(f"]({target})")
+        self._in_label = False
+
+    # Pieces
 
     def _verbatim(self, markdown: str) -> None:
         """Write what can't be escaped: it stands in no span that it would end."""
@@ -174,10 +170,14 @@ class Writer:
             self._space = ZERO_WIDTH
 
     def _end_url(self, following: str) -> None:
-        """Set off the bare URL by brackets where it would go on in what follows."""
+        """Set the bare URL off, by brackets if it can be, where it would go on in what follows."""
         assert self._bare_url is not None
+        url = self._pieces[self._bare_url]
         rest = URL_MAY_END.sub("", following, count=1)
         if rest and not rest[0].isspace():
-            self._pieces[self._bare_url] = f"<{self._pieces[self._bare_url]}>"
+            if ">" in url:
+                self._space = " "
+            else:
+                self._pieces[self._bare_url] = f"<{url}>"
         if rest:
             self._bare_url = None

@@ -24,17 +24,18 @@ _BLOCKS = frozenset(
 )
 _BORDERS = _BLOCKS | {f"/{kind}" for kind in _BLOCKS}
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
-# Discord refuses a message without one of these.
+# A message without one of these shows nothing.
 _VISIBLE = re.compile(r"[^\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 
 
 class DiscordMarkup:
     """`Markup` for Discord; a page is counted in UTF-16 code units of its Markdown.
 
-    Discord documents its limit in characters; so counted, no text is longer than Discord counts
-    it. Headings below the third level, and those in lists, are bold, nested quotes one quote,
-    tables aligned in a code block, or lists of "header: value" where they are too wide or hold
-    links. Images are links. Code blocks and aligned tables interrupt quotes and lists.
+    Its limit is documented in characters, whatever those are; none takes more units than this.
+
+    Headings below the third level, and those in lists, are bold, nested quotes one quote, tables
+    aligned in a code block, or lists of "header: value" where they are too wide or hold links.
+    Images are links. Code blocks and aligned tables interrupt quotes and lists.
     """
 
     def render(self, markdown: str) -> Rendered[str]:
@@ -127,7 +128,7 @@ class _Renderer:
     # Inline
 
     def _on_text(self, token: Token) -> None:
-        text = self._without_continuation(token.value)
+        text = self._take_up(token.value)
         if self._code is not None:
             self._code.append(text)
         elif text.strip() or (text and not self._fresh):
@@ -136,13 +137,14 @@ class _Renderer:
             self._end = token.end
 
     def _on_code(self, token: Token) -> None:
-        text = self._without_continuation(token.value)
+        text = self._take_up(token.value)
         if text:
             self._begin(token.start)
             self._out.code(text)
             self._end = token.end
 
-    def _without_continuation(self, text: str) -> str:
+    def _take_up(self, text: str) -> str:
+        """Text without the mark that it goes on from elsewhere, which drops the list markers."""
         if CONTINUED not in text:
             return text
         self._containers.drop_markers()
@@ -169,6 +171,7 @@ class _Renderer:
         self._out.end_text()
         if not is_maskable(self._labels[token], token.value):
             return
+        self._take_up(self._source[token.start : token.end])
         self._begin(token.start)
         self._out.open_label()
         self._masked = token
@@ -217,7 +220,7 @@ class _Renderer:
         self._containers.open_item(token.value.strip())
 
     def _on_task(self, token: Token) -> None:
-        self._containers.tick(_TICKED if token.value else _UNTICKED)
+        self._containers.set_box(_TICKED if token.value else _UNTICKED)
 
     def _on_item_end(self, token: Token) -> None:
         if self._containers.pending:  # an empty item
