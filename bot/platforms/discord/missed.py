@@ -67,8 +67,7 @@ class Missed:
 
     def lost(self) -> None:
         """The gateway is away."""
-        if self._since is None:
-            self._since = self._seen
+        self._since = self._since or self._seen
 
     def regained(self) -> None:
         """It is back and told all that was said."""
@@ -106,12 +105,12 @@ class Missed:
 
     async def _direct(self, channel_id: int) -> discord.DMChannel | None:
         """The direct chat of this id, if it is one."""
-        if self._client.get_channel(channel_id) is not None:
-            return None
-        try:
-            channel = await self._client.fetch_channel(channel_id)
-        except errors.FAILURES:
-            return None  # Such as one of a server that the bot has left.
+        channel: object = self._client.get_channel(channel_id)
+        if channel is None:
+            try:
+                channel = await self._client.fetch_channel(channel_id)
+            except errors.FAILURES:
+                return None  # Such as one of a server that the bot has left.
         return channel if isinstance(channel, discord.DMChannel) else None
 
     async def _search(self, channel: discord.abc.Messageable, start: int) -> None:
