@@ -92,8 +92,8 @@ class Bucket:
         self._level = min(self.burst, self.level(now) + 1.0)
 
     def drain(self, until: float) -> None:
-        """Leave one token, and let no other come before `until`."""
-        self._level = 1.0
+        """Leave what the owed text needs, and let no other token come before `until`."""
+        self._level = 1.0 + self.budget.floor
         self._at = until
 
     def overdrawn(self, least: float, now: float) -> None:
@@ -131,6 +131,7 @@ class Bucket:
             rate = max(1.0, burst - self.budget.floor) / told.window
         self.budget = replace(self.budget, rate=rate, burst=burst)
         self._level, self._at = level, now
+        self.trust = 1.0
 
     def ready_at(self, need: float, now: float) -> float:
         """When the bucket holds `need` tokens (`need` above the burst means a full bucket)."""

@@ -250,6 +250,10 @@ class Reply:
                     raise error
                 self._unsure = None
                 log.warning("formatting refused, sending plain", reason=str(error))
+            case MessageGoneError() if (
+                isinstance(step, Show) and step.message and self._plan.forget(step)
+            ):
+                await self._ledger.removed(step.message)
             case UneditableError():
                 self._plan.renew()
                 log.info("can't be edited any more, posting anew", reason=str(error))

@@ -182,6 +182,17 @@ class Plan:
         self._replaced += [posted.message for posted in self._posted[self._settled :]]
         del self._posted[self._settled :]
 
+    def forget(self, show: Show) -> bool:
+        """The message of `show` is gone. True where an earlier run may have deleted it itself.
+
+        That run had posted another in its place, and ended before it could note the deletion.
+        """
+        posted = self._posted[show.page]
+        if posted.shown is not None or posted is self._posted[-1]:
+            return False
+        del self._posted[show.page]
+        return True
+
     def removed(self, remove: Remove) -> None:
         if self._replaced:
             assert self._replaced.pop() == remove.message

@@ -220,8 +220,16 @@ class DiscordAdapter:
             code = error.code if isinstance(error, discord.ConnectionClosed) else code
             if code in _FINAL_CLOSES:
                 raise PlatformError(_FINAL_CLOSES[code])
-            log.warning("discord: the connection failed", reason=type(error).__name__)
+            self._explain(error)
         return self._let_in
+
+    def _explain(self, error: BaseException) -> None:
+        kind = type(error).__name__
+        if self._let_in:
+            log.warning("discord: an event can't be read; connecting anew", reason=kind)
+        else:
+            url = self._settings.gateway_url
+            log.warning("discord: the gateway can't be reached", gateway_url=url, reason=kind)
 
     def _lost_patience(self) -> bool:
         since = self._offline_since

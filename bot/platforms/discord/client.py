@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import discord
@@ -10,6 +11,7 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot import texts
 from bot.commands import COMMANDS
 from bot.platforms.discord import calls
 
@@ -61,6 +63,7 @@ class Client(discord.Client):
             self.commands.add_command(
                 app_commands.Command(name=name.value, description=about, callback=self._command)
             )
+        self.commands.error(self._unknown_command)
 
     async def sync_commands(self) -> None:
         """Announce the command table, where Discord has another one."""
@@ -70,6 +73,14 @@ class Client(discord.Client):
 
     async def _command(self, interaction: discord.Interaction) -> None:
         await self._listener.commanded(interaction)
+
+    async def _unknown_command(
+        self, interaction: discord.Interaction, error: app_commands.AppCommandError
+    ) -> None:
+        """One that an earlier release announced; Discord may offer it for a while."""
+        name = error.name if isinstance(error, app_commands.CommandNotFound) else "that"
+        with suppress(discord.DiscordException):
+            await interaction.response.send_message(texts.unknown_command(name), ephemeral=True)
 
     # The library finds these by their names.
 

@@ -124,7 +124,10 @@ class DiscordSurface:
             await applied(self._message(message).delete(), Exchange())
 
     async def typing(self) -> None:
-        await applied(_type(self._channel), Exchange())
+        channel = self._channel
+        if self._new_thread:
+            channel = self._client.get_partial_messageable(int(self.chat.chat))
+        await applied(_type(channel), Exchange())
 
     def _message(self, message: str) -> discord.PartialMessage:
         return self._channel.get_partial_message(int(message))
