@@ -237,7 +237,7 @@ class Pace:
         known = self._chats.get(chat)
         if known is not None and now < known.penalty_until:
             return False
-        kept = self._bot.budget.reserve + (self._bot.burst - self._bot.budget.reserve) / 2
+        kept = self._bot.budget.reserve + (self._bot.burst - self._bot.budget.reserve) / 4
         if self._actions.level(now) < 1.0 or self._bot.level(now) < 1.0 + kept:
             return False
         self._actions.take(now)
