@@ -23,7 +23,7 @@ run: install ## Run the bot; with no config.toml, the demo
 	@if [ -f config.toml ]; then exec $(BIN)/parlance run; else exec $(BIN)/parlance demo; fi
 
 test: .venv/.installed-dev ## Run every test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/.installed-dev ## Format check, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -39,6 +39,8 @@ UNKNOWN_CREATES = 8
 """Attempts at a page's create of which no answer came, about a minute in all. Each may leave an
 orphan; after so many in a row the platform is taken to swallow our messages and the reply is given
 up."""
+TYPING_RETRY = 1.0
+"""Seconds after which it is asked again whether there is a token for it."""
 TYPING_OVERLAP = 0.5
 """Seconds before the typing indicator fades at which it is shown anew."""
 
@@ -287,13 +289,15 @@ class Reply:
         It ends by itself, not by being cancelled: that could cut a request under way.
         """
         while not self._text_shown.is_set():
+            again_in = TYPING_RETRY
             waiting = not self._plan.ended and not self._plan.behind
             if waiting and self._gate.may_act(self._surface.chat):
+                again_in = self._surface.limits.typing_lasts - TYPING_OVERLAP
                 try:
                     await self._surface.typing()
                 except SurfaceError:
                     # Refused for its rate, too: actions have a budget of their own.
                     return
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._surface.limits.typing_lasts - TYPING_OVERLAP):
+                async with asyncio.timeout(again_in):
                     await self._text_shown.wait()

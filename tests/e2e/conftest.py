@@ -21,8 +21,9 @@ async def tg() -> AsyncIterator[TelegramSandbox]:
 
 
 @pytest.fixture
-async def dc() -> AsyncIterator[DiscordSandbox]:
-    async with DiscordSandbox() as sandbox:
+async def dc(request: pytest.FixtureRequest) -> AsyncIterator[DiscordSandbox]:
+    """A test may choose its settings by indirect parametrization."""
+    async with DiscordSandbox(getattr(request, "param", None)) as sandbox:
         yield sandbox
 
 
