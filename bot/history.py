@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+LESSONS_LAST = 7 * 86400.0
+"""Seconds after which what was learned of a chat's limits is forgotten."""
 LONGEST_BACKOFF = 30.0
 """Seconds between two tries to use a database that can't be used."""
 
@@ -238,7 +240,12 @@ class History:
     def _reword(self, chats: Sequence[ChatKey], message: str, text: str) -> None:
         asked = (turns.c.key.in_(_keys(chats, message)), turns.c.command.in_(("", HEARD)))
         with self._engine.begin() as db:
-            db.execute(sa.update(turns).where(*asked).values(question=text))
+            same = set(db.execute(sa.select(turns.c.seq).where(*asked)).scalars())
+            while same:
+                db.execute(sa.update(turns).where(turns.c.seq.in_(same)).values(question=text))
+                # A retry has a copy of the question, and so has a retry of that.
+                again = sa.select(turns.c.seq).where(turns.c.repeats.in_(same))
+                same = set(db.execute(again).scalars())
 
     def _has_turns(self, chat: ChatKey) -> bool:
         asked = (turns.c.chat == str(chat), turns.c.command != HEARD)
@@ -274,7 +281,9 @@ class History:
             )
 
     def _lessons(self, platform: str) -> dict[tuple[ChatKey, str], Lesson]:
-        with self._engine.connect() as db:
+        stale = lessons.c.learned_at < time.time() - LESSONS_LAST
+        with self._engine.begin() as db:
+            db.execute(sa.delete(lessons).where(stale))
             rows = db.execute(sa.select(lessons).where(lessons.c.chat.startswith(f"{platform}:")))
             return {
                 (ChatKey.parse(row.chat), row.kind): Lesson(row.burst, row.trust, row.penalty_until)
@@ -284,8 +293,9 @@ class History:
     def _keep_lessons(self, learned: Mapping[tuple[ChatKey, str], Lesson]) -> None:
         with self._engine.begin() as db:
             for (chat, kind), lesson in learned.items():
-                row = insert(lessons).values(chat=str(chat), kind=kind, **lesson._asdict())
-                db.execute(row.on_conflict_do_update(["chat", "kind"], set_=lesson._asdict()))
+                values = {**lesson._asdict(), "learned_at": time.time()}
+                row = insert(lessons).values(chat=str(chat), kind=kind, **values)
+                db.execute(row.on_conflict_do_update(["chat", "kind"], set_=values))
 
 
 def _keys(chats: Sequence[ChatKey], message: str) -> list[str]:

@@ -42,6 +42,7 @@ turns = sa.Table(
     # The reader has all of it, or will never have more.
     sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("turns_by_chat", "chat", "seq"),
+    sa.Index("turns_by_repeats", "repeats"),
     sqlite_autoincrement=True,
 )
 
@@ -63,10 +64,11 @@ lessons = sa.Table(
     # What a platform counts a limit over, and the kind of call.
     sa.Column("chat", sa.String, primary_key=True),
     sa.Column("kind", sa.String, primary_key=True),
-    # See bot.reply.pace.Lesson; the time is in seconds since the epoch.
+    # See bot.messages.Lesson; times are in seconds since the epoch.
     sa.Column("burst", sa.Float, nullable=False),
     sa.Column("trust", sa.Float, nullable=False),
     sa.Column("penalty_until", sa.Float, nullable=False),
+    sa.Column("learned_at", sa.Float, nullable=False),
 )
 
 NEW, RETRY = "new", "retry"

@@ -224,6 +224,15 @@ async def test_what_was_edited_or_taken_back_is_remembered_so(history: History) 
     assert await window(history, await ask(history, 3)) == [("as it reads now", "a1")]
 
 
+async def test_a_retry_of_what_was_edited_is_edited_too(history: History) -> None:
+    await exchange(history, 1)
+    for message in (2, 3):
+        again = await ask(history, message, command="retry")
+        await history.end(again, f"a{message}", Outcome.WHOLE, notice="", tokens=None)
+    await history.reword([CHAT], "1", "as it reads now")
+    assert await window(history, await ask(history, 4)) == [("as it reads now", "a3")]
+
+
 async def test_a_question_that_is_being_answered_is_not_told_to_another(history: History) -> None:
     await exchange(history, 1)
     await ask(history, 2)

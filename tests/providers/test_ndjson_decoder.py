@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from providers.ndjson import NdjsonDecoder
 
-LINES = st.lists(st.binary(min_size=1).filter(lambda b: b == b.strip() and b"\n" not in b))
+BOM = b"\xef\xbb\xbf"
+LINES = st.lists(
+    st.binary(min_size=1).filter(
+        lambda b: b == b.strip() and b"\n" not in b and not b.startswith(BOM)
+    )
+)
 
 
 def decode(*chunks: bytes) -> list[bytes]:

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("parent_question_only", sa.Boolean, nullable=False, server_default=sa.false()),
     )
     op.add_column("turns", sa.Column("repeats", sa.Integer))
+    op.create_index("turns_by_repeats", "turns", ["repeats"])
     op.create_index("posted_by_message", "posted", ["message"])
     # Until now a retry repeated the question before it.
     op.execute(

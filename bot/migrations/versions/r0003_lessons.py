@@ -17,4 +17,5 @@ def upgrade() -> None:
         sa.Column("burst", sa.Float, nullable=False),
         sa.Column("trust", sa.Float, nullable=False),
         sa.Column("penalty_until", sa.Float, nullable=False),
+        sa.Column("learned_at", sa.Float, nullable=False),
     )

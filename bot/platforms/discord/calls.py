@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiohttp
@@ -44,6 +44,14 @@ class Exchange:
     """The server did what was asked."""
     allowance: Allowance | None = None
     """As the last answer had it."""
+    answered_at: float = 0.0
+
+    def left(self) -> Allowance | None:
+        """The allowance as it is now: the library may have slept since the answer."""
+        if self.allowance is None:
+            return None
+        since = asyncio.get_running_loop().time() - self.answered_at
+        return replace(self.allowance, reset_after=self.allowance.reset_after - since)
 
 
 _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -136,6 +144,7 @@ async def _answered(
     if exchange is None:
         return
     exchange.answers += 1
+    exchange.answered_at = asyncio.get_running_loop().time()
     exchange.allowance = allowance(answer.response.headers)
     if answer.response.ok:
         exchange.applied.set()

@@ -106,17 +106,19 @@ class DiscordSurface:
         except UneditableError as error:
             raise ChatClosedError(str(error)) from error  # A locked thread takes no new ones.
         finally:
-            self.allowance = exchange.allowance
+            self.allowance = exchange.left()
         if posted.content.strip() != page.text.strip():
             raise AlreadyPostedError(str(posted.id))
         return str(posted.id)
 
     async def edit(self, message: str, page: Rendered[object]) -> None:
+        if self._new_thread:
+            await self._make_thread(int(self.chat.chat))
         exchange = Exchange()
         try:
             await applied(self._message(message).edit(content=page.text), exchange)
         finally:
-            self.allowance = exchange.allowance
+            self.allowance = exchange.left()
 
     async def delete(self, message: str) -> None:
         self.allowance = None  # Deletions have a bucket of their own.
@@ -171,6 +173,7 @@ class DiscordSurface:
             interaction.extras.pop(ANSWERED)
             self._interaction = None
             raise NotAppliedError(str(error)) from error
+        self._interaction = None  # Its place is taken: what follows is posted below it.
         return str(posted.id)
 
 
