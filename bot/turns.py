@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -155,7 +155,9 @@ class Turns:
         if incoming.group and command and command.name is CommandName.UNKNOWN:
             return False  # It may be meant for another bot.
         if not self._access.allows(key.chat.platform, incoming.sender.id):
-            notice = self._access.stranger_notice(key.chat, incoming.sender.id)
+            # All threads of a channel are one place to be told it in.
+            place = replace(key.chat, thread="")
+            notice = self._access.stranger_notice(place, incoming.sender.id)
             if notice is None:
                 return False
             await self._owe(incoming, notice, SAY)

@@ -95,7 +95,7 @@ class ErrorDetail:
 
     message: str = ""
     """One line of any length; it may hold secrets that the server repeats."""
-    codes: frozenset[str] = frozenset()
+    codes: tuple[str, ...] = ()
     """Its code, type and status, in lower case."""
     retry_after: float | None = None
     """The seconds to wait that it names."""
@@ -181,14 +181,18 @@ def _classify(  # noqa: PLR0911 (one line for each branch of the error tree)
     status: int, detail: ErrorDetail, message: str, wait: float | None
 ) -> ProviderError:
     by_text = status not in {401, 403, 429} and _CONTEXT_TEXT.search(detail.message)
-    if by_text or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or detail.codes & _CONTEXT_CODES:
+    if (
+        by_text
+        or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        or _CONTEXT_CODES.intersection(detail.codes)
+    ):
         return ContextTooLongError(message)
-    if detail.codes & _FILTER_CODES:
+    if _FILTER_CODES.intersection(detail.codes):
         return ContentFilteredError(message)
-    spent = detail.codes & _QUOTA_CODES or _QUOTA_TEXT.search(detail.message)
+    spent = _QUOTA_CODES.intersection(detail.codes) or _QUOTA_TEXT.search(detail.message)
     if spent or status == HTTPStatus.PAYMENT_REQUIRED:
         return QuotaExceededError(message, wait)
-    if status in {401, 403, 407} or detail.codes & _KEY_CODES:
+    if status in {401, 403, 407} or _KEY_CODES.intersection(detail.codes):
         return AuthenticationError(message)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(message, wait)
@@ -209,10 +213,10 @@ def _read_payload(payload: object) -> ErrorDetail:
     inner = payload.get("error")
     if isinstance(inner, str) and inner:
         message = ": ".join(dict.fromkeys(filter(None, (inner, _message(payload)))))
-        return ErrorDetail(plain_text(message), frozenset(_codes(payload)))
+        return ErrorDetail(plain_text(message), tuple(_codes(payload)))
     said = inner if isinstance(inner, dict) else payload
     message = _message(said)
-    return ErrorDetail(message, frozenset(_codes(said)), _named_wait(said, message))
+    return ErrorDetail(message, tuple(_codes(said)), _named_wait(said, message))
 
 
 def _message(payload: Mapping[object, object]) -> str:

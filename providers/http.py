@@ -259,6 +259,10 @@ class HttpClient:
         except (aiohttp.ClientError, OSError) as error:
             failure = _send_failure(error, request, self._timeouts)
             raise self.redact(request, failure) from None
+        except ValueError as error:
+            # A host that no name can have, a header with a line break.
+            failure = BadRequestError(f"the request can't be sent (check base_url): {error}")
+            raise self.redact(request, failure) from None
         return response, first_byte.when()
 
     def _open_session(self) -> aiohttp.ClientSession:

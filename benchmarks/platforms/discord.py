@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.measure import Call
@@ -10,11 +11,13 @@ from benchmarks.platforms.base import Platform
 from sandbox.discord.limits import EDIT_MESSAGE, LIMIT_PRESETS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.scenarios import Scenario
 
 COUNTED = ("POST", "PATCH", "PUT", "DELETE")
+IN_A_CHANNEL = 3
+"""People."""
 
 
 class Discord(Platform):
@@ -40,21 +43,28 @@ class Discord(Platform):
         return f"{self.ready['url']}/control"
 
     async def open_chats(self, count: int, *, group: bool) -> list[int]:
-        users = [await self.post("users", first_name=f"Reader {n}") for n in range(count)]
-        self._asks: dict[int, dict[str, object]] = {}
-        for user in users:
-            person = user["user_id"]
+        self._asks: dict[int, Iterator[dict[str, object]]] = {}
+        for _ in range(count):
+            people = [await self._person() for _ in range(IN_A_CHANNEL if group else 1)]
             if not group:
-                self._asks[user["dm_id"]] = {"user_id": person}
+                self._asks[people[0]["dm_id"]] = cycle([{"user_id": people[0]["user_id"]}])
                 continue
-            guild = await self.post("guilds", name="Guild", members=[person])
+            members = [person["user_id"] for person in people]
+            guild = await self.post("guilds", name="Guild", members=members)
             channel = await self.post("channels", guild_id=guild["guild_id"], name="general")
             chat = channel["chat_id"]
-            self._asks[chat] = {"user_id": person, "chat_id": chat, "mention": True}
+            self._asks[chat] = cycle(
+                [{"user_id": member, "chat_id": chat, "mention": True} for member in members]
+            )
         return list(self._asks)
 
+    async def _person(self) -> dict[str, int]:
+        person: dict[str, int] = await self.post("users", first_name="Reader")
+        return person
+
     async def ask(self, chat: int, text: str) -> None:
-        await self.post("say", text=text, **self._asks[chat])
+        """In a channel another person asks each time."""
+        await self.post("say", text=text, **next(self._asks[chat]))
 
     async def connected(self) -> bool:
         return bool((await self.get("gateway"))["sessions"])

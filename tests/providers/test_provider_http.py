@@ -47,6 +47,7 @@ from providers.errors import plain_text, read_error, retry_after
 from providers.http import endpoint
 from providers.openai import OpenAI
 from providers.redact import redact
+from providers.registry import create
 
 KEY = "s3cr3t-key/+value"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -386,3 +387,11 @@ def test_everything_works_on_uvloop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(main()) == "hi"
+
+
+async def test_a_host_that_no_name_can_have_is_told_as_a_setting() -> None:
+    settings = ProviderSettings("openai", base_url="http://foo..bar/v1", model="m")
+    provider = create(settings)
+    with pytest.raises(BadRequestError, match="check base_url"):
+        await anext(provider.stream([user("hi")]))
+    await provider.close()

@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 ANSWER_TIMEOUT: Final = 40.0
 """Seconds without any answer after which a call is left to itself."""
+OVER: Final = 0.05
+"""Seconds to a full bucket that are not worth counting."""
 HELD_BACK: Final = 0.1
 """Seconds in the library before a request leaves that are worth a line in the log."""
 
@@ -51,7 +53,8 @@ class Exchange:
         if self.allowance is None:
             return None
         since = asyncio.get_running_loop().time() - self.answered_at
-        return replace(self.allowance, reset_after=self.allowance.reset_after - since)
+        left = self.allowance.reset_after - since
+        return replace(self.allowance, reset_after=left) if left > OVER else None
 
 
 _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -62,16 +65,22 @@ _left_alone: Final[set[asyncio.Task[Any]]] = set()
 async def returned(call: Coroutine[Any, Any, T], exchange: Exchange) -> T:
     """What the library's call returns. Raises SurfaceError."""
     task = _start(call, exchange)
-    await _watch({task}, exchange)
+    await _watch({task}, exchange, ANSWER_TIMEOUT)
     return _result(task)
 
 
-async def applied(call: Coroutine[Any, Any, object], exchange: Exchange) -> None:
-    """Return as soon as the server did what the call asks for. Raises SurfaceError."""
+async def applied(
+    call: Coroutine[Any, Any, object], exchange: Exchange, patience: float | None = ANSWER_TIMEOUT
+) -> None:
+    """Return as soon as the server did what the call asks for. Raises SurfaceError.
+
+    Without `patience` it is never left to itself: where a later call must not overtake it. The
+    library's own limit is five minutes.
+    """
     task = _start(call, exchange)
     seen = asyncio.create_task(exchange.applied.wait())
     try:
-        await _watch({task, seen}, exchange)
+        await _watch({task, seen}, exchange, patience)
     finally:
         seen.cancel()
     if task.done():
@@ -87,17 +96,15 @@ def _start(call: Coroutine[Any, Any, T], exchange: Exchange) -> asyncio.Task[T]:
     return task
 
 
-async def _watch(ends: set[asyncio.Task[Any]], exchange: Exchange) -> None:
-    """Wait for one of `ends`, and no longer than the server is silent."""
+async def _watch(ends: set[asyncio.Task[Any]], exchange: Exchange, patience: float | None) -> None:
+    """Wait for one of `ends`, with `patience` no longer than the server is silent."""
     answers = -1
     while exchange.answers > answers:
         answers = exchange.answers
-        done, _ = await asyncio.wait(
-            ends, timeout=ANSWER_TIMEOUT, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait(ends, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         if done:
             return
-    raise UnknownFateError(f"Discord: no answer in {ANSWER_TIMEOUT:.0f} s")
+    raise UnknownFateError(f"Discord: no answer in {patience:.0f} s")
 
 
 def _result(task: asyncio.Task[T]) -> T:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 THREAD_EXISTS: Final = 160004
 """A thread was made from this message before."""
+UNKNOWN_CHANNEL: Final = 10003
 NO_HISTORY: Final = 160002
 """A reply needs the permission to read the channel's history."""
 TOO_MANY_OLD_EDITS: Final = 30046
@@ -35,7 +36,7 @@ _CODES: Final[Mapping[int, type[SurfaceError]]] = {
     TOO_MANY_OLD_EDITS: UneditableError,
     ARCHIVED: UneditableError,  # A new message takes the thread out of the archive.
     50005: UneditableError,  # written by somebody else
-    10003: ChatClosedError,
+    UNKNOWN_CHANNEL: ChatClosedError,
     10004: ChatClosedError,
     NO_HISTORY: NotAppliedError,
     40333: NotAppliedError,  # Cloudflare could not reach Discord

@@ -41,8 +41,7 @@ class Intake:
     async def message(self, message: discord.Message) -> None:
         if not self._reader.is_speech(message):
             return
-        order = self._order.setdefault(message.channel.id, asyncio.Lock())
-        async with order:
+        async with self._in_order(message.channel.id):
             message.channel = await self._known(message.channel)
             incoming = self._reader.read(message)
             if incoming is not None:
@@ -54,14 +53,20 @@ class Intake:
             incoming = self._reader.read(message)
             text = prompt.question(incoming) if incoming else self._heard(message)
             places = self._reader.places(message.id, message.channel)
-            await self._history.reword(places, str(message.id), text)
+            async with self._in_order(message.channel.id):
+                await self._history.reword(places, str(message.id), text)
 
     async def deleted(self, message_id: int, channel_id: int) -> None:
         known = self._client.get_channel(channel_id)
         partial = self._client.get_partial_messageable(channel_id)
         channel = known if isinstance(known, discord.Thread) else partial
         places = self._reader.places(message_id, channel)
-        await self._history.reword(places, str(message_id), "")
+        async with self._in_order(channel_id):
+            await self._history.reword(places, str(message_id), "")
+
+    def _in_order(self, channel_id: int) -> asyncio.Lock:
+        """What happens in a channel is taken in the order in which it was told."""
+        return self._order.setdefault(channel_id, asyncio.Lock())
 
     # What a message goes on from.
 

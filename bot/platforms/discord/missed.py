@@ -33,6 +33,8 @@ ACTIVE: Final = 30 * 86400.0
 """Seconds since the last question after which a direct chat is not asked any more: Discord tells
 in which channels something was said, but not in which direct chats."""
 MOST_CHATS: Final = 200
+RETRIES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0, 60.0)
+"""Seconds between two tries to search the channels that could not be searched."""
 PAUSE: Final = 0.1
 """Seconds between two channels: answers need the bot's budget more."""
 MOST_MESSAGES: Final = 500
@@ -55,6 +57,8 @@ class Missed:
         """The newest message of which the gateway told."""
         self._since: int | None = None
         """While the gateway is away: the newest message it told of before; 0: none."""
+        self._away = True
+        """The gateway is."""
         self._searching = asyncio.Lock()
 
     async def begin(self) -> None:
@@ -67,28 +71,38 @@ class Missed:
 
     def lost(self) -> None:
         """The gateway is away."""
+        self._away = True
         self._since = self._since or self._seen
 
     def regained(self) -> None:
         """It is back and told all that was said."""
-        self._since = None
+        self._away = False
+        if not self._searching.locked():
+            self._since = None
 
     async def search(self) -> None:
         """The gateway is back and told nothing: ask the channels."""
-        since = self._seen if self._since is None else self._since
-        self._since = None
-        if not since:
-            return  # The first start: nothing was missed.
+        self._away = False
+        async with self._searching:
+            since = self._seen if self._since is None else self._since
+            if since:  # else it is the first start: nothing was missed
+                await self._search_since(since)
+            if not self._away:
+                self._since = None
+
+    async def _search_since(self, since: int) -> None:
         recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
         bound = utcnow() - OLDEST
         start = max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))
         known = [turn.chat for turn in recent[:MOST_CHATS]]
-        async with self._searching:
-            for place in list(self._changed(start, {int(chat.chat) for chat in known})):
-                await self._search(place, start)
-            for chat in known:
-                if not chat.thread and (direct := await self._direct(int(chat.chat))):
-                    await self._search(direct, start)
+        places = list(self._changed(start, {int(chat.chat) for chat in known}))
+        direct = [await self._direct(int(chat.chat)) for chat in known if not chat.thread]
+        places += filter(None, direct)
+        for wait in RETRIES:
+            places = [place for place in places if not await self._search(place, start)]
+            if not places:
+                return
+            await asyncio.sleep(wait)
 
     def _changed(self, start: int, known: set[int]) -> Iterator[discord.abc.Messageable]:
         """The channels and threads of servers in which something was said since `start`.
@@ -113,13 +127,21 @@ class Missed:
                 return None  # Such as one of a server that the bot has left.
         return channel if isinstance(channel, discord.DMChannel) else None
 
-    async def _search(self, channel: discord.abc.Messageable, start: int) -> None:
-        after = discord.Object(start)
+    async def _search(self, channel: discord.abc.Messageable, start: int) -> bool:
+        """Take what was said in `channel`; False where it has to be asked again."""
+        found = 0
         try:
             async for message in channel.history(
-                limit=MOST_MESSAGES, after=after, oldest_first=True
+                limit=MOST_MESSAGES, after=discord.Object(start), oldest_first=True
             ):
+                found += 1
                 await self._take(message)
+        except (discord.Forbidden, discord.NotFound):
+            return True  # It was never ours to read.
         except errors.FAILURES as error:
-            log.info("discord: a channel can't be searched", reason=errors.reason(error))
+            log.warning("discord: a channel can't be searched", reason=errors.reason(error))
+            return False
+        if found == MOST_MESSAGES:
+            log.warning("discord: more was said in a channel than is read", messages=found)
         await asyncio.sleep(PAUSE)
+        return True

@@ -89,6 +89,7 @@ class DiscordSurface:
         """The command that is answered in its own place, while Discord waits for that."""
 
     async def create(self, page: Rendered[object], *, number: int, nonce: str) -> str:
+        self.allowance = None
         if self._interaction is not None and number == 0:
             return await self._respond(self._interaction, page.text)
         if self._new_thread:
@@ -112,11 +113,17 @@ class DiscordSurface:
         return str(posted.id)
 
     async def edit(self, message: str, page: Rendered[object]) -> None:
-        if self._new_thread:
-            await self._make_thread(int(self.chat.chat))
         exchange = Exchange()
+        edit = self._message(message).edit(content=page.text)
         try:
-            await applied(self._message(message).edit(content=page.text), exchange)
+            # A later edit must not be overtaken by this one.
+            await applied(edit, exchange, patience=None)
+        except ChatClosedError as error:
+            if not self._new_thread or errors.code(error.__cause__) != errors.UNKNOWN_CHANNEL:
+                raise
+            # An earlier process could not make the thread, and answered in the channel.
+            self._answer_in_channel(int(self.chat.chat))
+            raise NotAppliedError(str(error)) from error
         finally:
             self.allowance = exchange.left()
 
@@ -158,15 +165,18 @@ class DiscordSurface:
                 if not isinstance(trouble, SURELY_NOT_HERE):
                     raise trouble from error
                 log.warning("discord: no thread, answering in the channel", reason=str(trouble))
-                self._channel = self._client.get_partial_messageable(parent)
-                self._question = self._channel.get_partial_message(self._question.id)
-                self._asks_here = True
+                self._answer_in_channel(parent)
+        self._new_thread = False
+
+    def _answer_in_channel(self, channel: int) -> None:
+        self._channel = self._client.get_partial_messageable(channel)
+        self._question = self._channel.get_partial_message(self._question.id)
+        self._asks_here = True
         self._new_thread = False
 
     async def _respond(self, interaction: discord.Interaction, text: str) -> str:
         """Answer a command in its own place; once Discord has given up waiting, in the chat."""
         interaction.extras[ANSWERED] = True
-        self.allowance = None  # Responses have a bucket of their own.
         try:
             posted = await returned(interaction.edit_original_response(content=text), Exchange())
         except (*SURELY_NOT_HERE, NotAppliedError) as error:

@@ -32,7 +32,7 @@ many answers end together, that is what ends them soon."""
 PRIVATE = Budget(rate=1.0, burst=20.0, reserve=2.0)
 """Documented: about one message a second in a chat, short bursts allowed; sends and edits count
 together (tdlib/td#2592). How long a burst is inferred from what bots have met."""
-GROUP = Budget(rate=20 / 60, burst=20.0, reserve=1.0, share=0.7)
+GROUP = Budget(rate=20 / 60, burst=20.0, reserve=1.0, share=0.3)
 """Documented: 20 messages a minute in a group."""
 ACTIONS = Budget(rate=4.5, burst=16.0)
 """Chat actions of the whole bot; inferred."""
