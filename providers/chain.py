@@ -127,6 +127,11 @@ class Chain:
                 route.failed(error, _now())
                 _log_failure(error, route, where, _now())
                 raise
+            except Exception as bug:
+                failure = BadResponseError("the provider failed in a way that it should not")
+                route.failed(failure, _now())
+                log.exception("provider has a bug", **where)
+                raise failure from bug
 
 
 def _log_failure(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from providers.base import (
     AuthenticationError,
     BadRequestError,
+    ConnectionFailedError,
     ContentFilteredError,
     ContextTooLongError,
     OverloadedError,
@@ -86,6 +87,7 @@ _MENDS = {
     402: "check the account's credit",
     404: "check base_url and model",
     405: "check base_url",
+    407: "check proxy",
 }
 
 
@@ -192,7 +194,9 @@ def _classify(  # noqa: PLR0911 (one line for each branch of the error tree)
     spent = _QUOTA_CODES.intersection(detail.codes) or _QUOTA_TEXT.search(detail.message)
     if spent or status == HTTPStatus.PAYMENT_REQUIRED:
         return QuotaExceededError(message, wait)
-    if status in {401, 403, 407} or _KEY_CODES.intersection(detail.codes):
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return ConnectionFailedError(message)
+    if status in {401, 403} or _KEY_CODES.intersection(detail.codes):
         return AuthenticationError(message)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(message, wait)

@@ -39,6 +39,9 @@ BROWSER_USER_AGENT = (
     "Chrome/126.0.0.0 Safari/537.36"
 )
 
+_KEEP_ALIVE = 4.0
+"""Seconds for which an unused connection is kept: many servers close theirs after 5, and a request
+that is sent on one at that moment fails."""
 _rhythm = Rhythm()
 _ERROR_BODY_LIMIT = 65_536
 """Bytes read of an error's body: more than any error object, less than a hostile one."""
@@ -271,7 +274,7 @@ class HttpClient:
         if self._session is None:
             connect = self._timeouts.connect
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect),
                 trace_configs=[_start_first_byte_timeout(self._timeouts.first_byte)],

@@ -34,6 +34,8 @@ async def probe(provider: Provider) -> Probe:
                     first_text = time.monotonic() - started
     except ProviderError as error:
         return Probe(time.monotonic() - started, str(error))
+    except Exception as bug:  # noqa: BLE001 - a plug-in's must not hide what the others answer
+        return Probe(time.monotonic() - started, f"the provider has a bug: {type(bug).__name__}")
     finally:
         await provider.close()
     return Probe(first_text or 0.0)

@@ -11,7 +11,6 @@ from providers.base import (
     Finish,
     FinishReason,
     Provider,
-    ProviderError,
     ProviderSettings,
     TextDelta,
 )
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from providers.base import Message
 
-Step = str | float | Event | ProviderError
+Step = str | float | Event | Exception
 """A text to say, seconds to wait, an event to yield as it is, an error to end with."""
 END = Finish(FinishReason.STOP)
 
@@ -54,7 +53,7 @@ class Scripted(Provider):
         try:
             for step in script:
                 match step:
-                    case ProviderError():
+                    case Exception():
                         raise step
                     case float() | int():
                         await asyncio.sleep(step)

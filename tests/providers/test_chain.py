@@ -114,6 +114,12 @@ class TestFallback:
         assert len(first.asked) == 1
         assert second.asked == [(0, QUESTION)]
 
+    def test_a_provider_with_a_bug_is_one_that_failed(self) -> None:
+        first, second = Scripted([KeyError("oops")]), Scripted(says("second"))
+        assert run(ask(chain(first, second))).text == "second"
+        alone = run(ask(chain(Scripted([KeyError("oops")]))))
+        assert isinstance(alone.error, BadResponseError)
+
     def test_a_question_refused_for_its_content_is_not_carried_on(self) -> None:
         error = ContentFilteredError("refused")
         second = Scripted(says("second"))
