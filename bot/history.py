@@ -89,7 +89,10 @@ class History:
         return await self._run(self._has_turns, chat)
 
     async def latest(self, platform: str, since: float) -> list[TurnKey]:
-        """The last turn of each chat in which something was asked `since` (the epoch's seconds)."""
+        """The last turn of each chat, the newest first, where it is not older than `since`.
+
+        `since`: seconds since the epoch.
+        """
         return await self._run(self._latest, platform, since)
 
     async def turn(self, key: TurnKey) -> Turn | None:
@@ -253,16 +256,16 @@ class History:
             return db.execute(sa.select(turns.c.seq).where(*asked).limit(1)).first() is not None
 
     def _latest(self, platform: str, since: float) -> list[TurnKey]:
-        found: dict[str, TurnKey] = {}
-        newest = sa.select(turns.c.key, turns.c.chat, turns.c.asked_at, turns.c.command)
+        # By the index alone: a chat's key begins with its platform.
+        last = (
+            sa.select(sa.func.max(turns.c.seq))
+            .where(turns.c.chat > f"{platform}:", turns.c.chat < f"{platform};")
+            .group_by(turns.c.chat)
+        )
+        newest = sa.select(turns.c.key).where(turns.c.seq.in_(last), turns.c.asked_at >= since)
         with self._engine.connect() as db:
-            for row in db.execute(newest.order_by(turns.c.seq.desc())):
-                if row.asked_at < since:
-                    break
-                ours = row.command != HEARD and row.chat.startswith(f"{platform}:")
-                if ours and row.chat not in found:
-                    found[row.chat] = TurnKey.parse(row.key)
-        return list(found.values())
+            keys = db.execute(newest.order_by(turns.c.seq.desc())).scalars()
+            return list(map(TurnKey.parse, keys))
 
     def _messages(self, turn: Turn) -> list[tuple[int, str]]:
         query = sa.select(posted.c.page, posted.c.message).where(posted.c.turn == turn.seq)

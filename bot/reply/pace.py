@@ -5,6 +5,7 @@ Pure: every method takes `now` (seconds of any one monotonic clock) and nothing 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
@@ -13,7 +14,7 @@ from bot.messages import Lesson
 from bot.reply.bucket import Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Mapping
+    from collections.abc import Collection, Container, Mapping
 
     from bot.messages import ChatKey
     from bot.reply.surface import Allowance, Budget
@@ -156,13 +157,15 @@ class Pace:
         again_at: float | None = None
         bot_at = self._bot.ready_at(1.0, now)
         bot_preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
+        crowds = Counter(reply.call.chat for reply in waiting if reply.call.budget.floor)
         for reply in waiting:
             priority = reply.priority
             ready = bot_at if priority is Priority.FINAL else bot_preview_at
             if ready <= now:
                 if reply.call.chat in busy:
                     continue
-                ready = self._chat_ready_at(reply, priority, waiting, now)
+                alone = crowds[reply.call.chat] <= 1
+                ready = self._chat_ready_at(reply.call, priority, now, alone=alone)
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
                 continue
@@ -256,18 +259,14 @@ class Pace:
                 chat.penalty_until = max(chat.penalty_until, lesson.penalty_until)
         return bucket
 
-    def _chat_ready_at(
-        self, reply: W, priority: Priority, waiting: Iterable[W], now: float
-    ) -> float:
-        call = reply.call
+    def _chat_ready_at(self, call: Call, priority: Priority, now: float, *, alone: bool) -> float:
         bucket = self._bucket(call, now)
         chat = self._chats[call.chat]
         ready = max(now, chat.penalty_until)
         match priority:
             case Priority.FINAL:
                 # Late to return, it would hold up the others of its chat.
-                crowd = call.budget.floor and sum(o.call.chat == call.chat for o in waiting) > 1
-                need = 1.0 + (call.budget.floor if crowd else 0.0)
+                need = 1.0 + (0.0 if alone else call.budget.floor)
             case Priority.FIRST:
                 need = 1.0 + call.budget.floor
             case Priority.PREVIEW:

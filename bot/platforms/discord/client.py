@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import discord
+import structlog
 import yarl
 from discord import app_commands
 from discord.gateway import DiscordWebSocket
@@ -17,6 +18,8 @@ from bot.platforms.discord import calls
 
 if TYPE_CHECKING:
     from bot.settings import DiscordSettings
+
+log = structlog.get_logger(__name__)
 
 LONGEST_SLEEP: Final = 30.0
 """Seconds that the library may sleep on a limit inside a call; it takes no smaller value."""
@@ -78,9 +81,13 @@ class Client(discord.Client):
         self, interaction: discord.Interaction, error: app_commands.AppCommandError
     ) -> None:
         """One that an earlier release announced; Discord may offer it for a while."""
-        name = error.name if isinstance(error, app_commands.CommandNotFound) else "that"
+        if not isinstance(error, app_commands.CommandNotFound):
+            log.error("discord: a command failed", exc_info=error)
+            return
         with suppress(discord.DiscordException):
-            await interaction.response.send_message(texts.unknown_command(name), ephemeral=True)
+            await interaction.response.send_message(
+                texts.unknown_command(error.name), ephemeral=True
+            )
 
     # The library finds these by their names.
 

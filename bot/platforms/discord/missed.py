@@ -19,7 +19,7 @@ from bot.platforms.discord import errors
 from bot.platforms.discord.incoming import PLATFORM
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Container, Iterator
 
     from bot.history import History
 
@@ -94,17 +94,19 @@ class Missed:
         recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
         bound = utcnow() - OLDEST
         start = max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))
-        known = [turn.chat for turn in recent[:MOST_CHATS]]
-        places = list(self._changed(start, {int(chat.chat) for chat in known}))
-        direct = [await self._direct(int(chat.chat)) for chat in known if not chat.thread]
-        places += filter(None, direct)
+        known = {int(turn.chat.thread or turn.chat.chat): turn.chat for turn in recent}
+        places = list(self._changed(start, known.keys()))
+        channels = {channel.id for channel in self._client.get_all_channels()}
+        others = [place for place, chat in known.items() if not chat.thread]
+        for place in [place for place in others if place not in channels][:MOST_CHATS]:
+            places += filter(None, [await self._direct(place)])
         for wait in RETRIES:
             places = [place for place in places if not await self._search(place, start)]
             if not places:
                 return
             await asyncio.sleep(wait)
 
-    def _changed(self, start: int, known: set[int]) -> Iterator[discord.abc.Messageable]:
+    def _changed(self, start: int, known: Container[int]) -> Iterator[discord.abc.Messageable]:
         """The channels and threads of servers in which something was said since `start`.
 
         An archived thread is none of them: whoever speaks in it takes it out of the archive.
