@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol
 
@@ -110,7 +111,8 @@ async def answer(
 async def _decoded(body: Body, decoder: Decoder) -> AsyncGenerator[Event, None]:
     """Yield what `decoder` makes of `body`; raises where the body ends and nothing finished it."""
     received = False
-    while chunk := await _next_chunk(body, decoder):
+    reading = _Reading(body, decoder)
+    while chunk := await reading.next_chunk():
         received = received or bool(chunk.strip())
         for event in _joined(decoder.decode(chunk)):
             yield event
@@ -141,13 +143,26 @@ def _joined(events: Iterable[Event]) -> Iterator[Event]:
         yield TextDelta("".join(text))
 
 
-async def _next_chunk(body: Body, decoder: Decoder) -> bytes:
-    try:
-        return await body.read_chunk(_SETTLE_SECONDS if decoder.complete else None)
-    except (ConnectionFailedError, ProviderTimeoutError):
-        if decoder.complete:
+class _Reading:
+    """Reads a body; once the answer is complete, what may follow it is not waited for long."""
+
+    def __init__(self, body: Body, decoder: Decoder) -> None:
+        self._body = body
+        self._decoder = decoder
+        self._ends_at: float | None = None
+
+    async def next_chunk(self) -> bytes:
+        if not self._decoder.complete:
+            return await self._body.read_chunk()
+        now = asyncio.get_running_loop().time()
+        if self._ends_at is None:
+            self._ends_at = now + _SETTLE_SECONDS
+        if now >= self._ends_at:
             return b""
-        raise
+        try:
+            return await self._body.read_chunk(self._ends_at - now)
+        except (ConnectionFailedError, ProviderTimeoutError):
+            return b""
 
 
 def _no_text(finish: Finish) -> BadResponseError:

@@ -30,6 +30,7 @@ from providers.base import (
 from providers.breaker import Breaker
 from providers.cooldown import SET_ASIDE
 from providers.route import Next, Route, treatment
+from providers.surrogates import SurrogateJoiner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -167,27 +168,39 @@ def _answer(
     return resume.continuation(_from_first_text(events), partial)
 
 
+def _whole(event: Event, joiner: SurrogateJoiner) -> Iterator[Event]:
+    """The event with whole characters, after what an earlier one left over."""
+    if not isinstance(event, TextDelta):
+        if rest := joiner.flush():
+            yield TextDelta(rest)
+        yield event
+    elif text := joiner.feed(event.text):
+        yield event if text is event.text else TextDelta(text)
+
+
 async def _from_first_text(
     events: AsyncGenerator[Event, None],
 ) -> AsyncGenerator[Event, None]:
     """Yield `events`, holding back what comes before the first text: it may be all there is.
 
-    Thoughts are let through. Raises for an answer that breaks the promises of `Provider`, which
-    a plug-in may.
+    Thoughts are let through. Keeps the promises of `Provider` where a plug-in does not: raises for
+    an answer without text or end, and mends halves of characters.
     """
     held: list[Event] | None = []
+    joiner = SurrogateJoiner()
     async with aclosing(events):
-        async for event in events:
-            if held is None or isinstance(event, ReasoningDelta):
-                yield event
-            elif isinstance(event, Finish):
-                raise BadResponseError("the answer holds no text")
-            else:
-                held.append(event)
-                if isinstance(event, TextDelta) and event.text.strip():
-                    for early in held:
-                        yield early
-                    held = None
-            if isinstance(event, Finish):
-                return
+        async for given in events:
+            for event in _whole(given, joiner):
+                if held is None or isinstance(event, ReasoningDelta):
+                    yield event
+                elif isinstance(event, Finish):
+                    raise BadResponseError("the answer holds no text")
+                else:
+                    held.append(event)
+                    if isinstance(event, TextDelta) and event.text.strip():
+                        for early in held:
+                            yield early
+                        held = None
+                if isinstance(event, Finish):
+                    return
     raise TruncatedError("the stream ended before its end marker")

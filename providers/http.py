@@ -7,7 +7,7 @@ there is none for a whole answer. Messages of the errors raised here hold no sec
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -39,6 +39,8 @@ BROWSER_USER_AGENT = (
     "Chrome/126.0.0.0 Safari/537.36"
 )
 
+_REASON_PATIENCE = 5.0
+"""Seconds for the body of an error."""
 _KEEP_ALIVE = 4.0
 """Seconds for which an unused connection is kept: many servers close theirs after 5, and a request
 that is sent on one at that moment fails."""
@@ -288,10 +290,11 @@ class HttpClient:
             target = response.headers.get("Location", "nowhere")
             message = f"HTTP {response.status} (check base_url): redirected to {one_line(target)}"
             return self.redact(request, BadRequestError(message))
-        try:
-            text = await body.read(_ERROR_BODY_LIMIT)
-        except ProviderError:
-            text = b""
+        text = b""
+        # The status says enough: nobody waits long for a reason.
+        with suppress(ProviderError, TimeoutError):
+            async with asyncio.timeout(_REASON_PATIENCE):
+                text = await body.read(_ERROR_BODY_LIMIT)
         error = self._error_of(response.status, response.headers, text, datetime.now(UTC))
         return self.redact(request, error)
 

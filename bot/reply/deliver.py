@@ -248,7 +248,8 @@ class Reply:
                 self._gate.pace.refused(call, error.retry_after, self._loop.time())
                 log.info("slowed down", chat=str(self._surface.chat), retry_after=error.retry_after)
             case RefusedError():
-                if not self._plan.drop_formatting():
+                formatted = isinstance(step, Show) and step.rendered != step.rendered.plain()
+                if not formatted or not self._plan.drop_formatting():
                     raise error
                 self._unsure = None
                 log.warning("formatting refused, sending plain", reason=str(error))

@@ -114,6 +114,10 @@ class TestFallback:
         assert len(first.asked) == 1
         assert second.asked == [(0, QUESTION)]
 
+    def test_halves_of_a_character_are_joined_whoever_sends_them(self) -> None:
+        provider = Scripted(["Hi \ud83d", "\ude00 the", "re \ud83d", END])
+        assert run(ask(chain(provider))).text == "Hi 😀 there \ufffd"
+
     def test_a_provider_with_a_bug_is_one_that_failed(self) -> None:
         first, second = Scripted([KeyError("oops")]), Scripted(says("second"))
         assert run(ask(chain(first, second))).text == "second"

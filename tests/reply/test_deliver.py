@@ -209,11 +209,11 @@ def test_refused_formatting_goes_out_plain() -> None:
     assert not surface.messages["1"].versions[-1][1].entities
 
 
-def test_text_that_is_refused_plain_too_ends_the_reply() -> None:
+def test_text_that_is_refused_plain_ends_the_reply_and_is_not_sent_again() -> None:
     surface = FakeSurface(script=deque([refused(), refused()]))
     _, delivered = run(say(surface, "hello"))
     assert delivered is Delivered.CLOSED
-    assert surface.calls == 2
+    assert surface.calls == 1
 
 
 def test_deleting_the_message_ends_the_reply_at_the_next_edit() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LONGEST_BACKOFF: Final = 30.0
+LONGEST_PAUSE: Final = 120.0
+"""Seconds between two sessions that did not come about: Discord lets a bot begin 1,000 a day."""
 PATIENCE: Final = 45.0
 """Seconds without a connection after which the library's own attempts are replaced by a new one:
 its pauses grow to a quarter of an hour."""
@@ -97,7 +99,7 @@ class DiscordAdapter:
         while True:
             was_online = await self._stay_connected()
             failures = 0 if was_online else failures + 1
-            await asyncio.sleep(min(LONGEST_BACKOFF, 2.0 ** max(0, failures - 1)))
+            await asyncio.sleep(min(LONGEST_PAUSE, 2.0 ** max(0, failures - 1)))
 
     async def ready(self) -> None:
         await self._logged_in.wait()
@@ -215,20 +217,19 @@ class DiscordAdapter:
             await asyncio.wait({connection})
             self._missed.lost()
             await self._hang_up()
-        if not connection.cancelled() and (error := connection.exception()):
-            code = 4014 if isinstance(error, discord.PrivilegedIntentsRequired) else None
-            code = error.code if isinstance(error, discord.ConnectionClosed) else code
-            if code in _FINAL_CLOSES:
-                raise PlatformError(_FINAL_CLOSES[code])
-            self._explain(error)
+        error = None if connection.cancelled() else connection.exception()
+        if (code := _close_code(error)) in _FINAL_CLOSES:
+            raise PlatformError(_FINAL_CLOSES[code])
+        self._explain(error)
         return self._let_in
 
-    def _explain(self, error: BaseException) -> None:
-        kind = type(error).__name__
-        if self._let_in:
+    def _explain(self, error: BaseException | None) -> None:
+        kind, url = type(error).__name__, self._settings.gateway_url
+        if error is None:
+            log.warning("discord: the gateway does not let us back in", gateway_url=url)
+        elif self._let_in:
             log.warning("discord: an event can't be read; connecting anew", reason=kind)
         else:
-            url = self._settings.gateway_url
             log.warning("discord: the gateway can't be reached", gateway_url=url, reason=kind)
 
     def _lost_patience(self) -> bool:
@@ -286,6 +287,13 @@ class DiscordAdapter:
         if not await self._turns.take(incoming):
             del self._commands[str(incoming.key)]
             await _withdraw(interaction)
+
+
+def _close_code(error: BaseException | None) -> int:
+    """With which the gateway turned us away; 0 where it did not."""
+    if isinstance(error, discord.PrivilegedIntentsRequired):
+        return 4014
+    return (error.code or 0) if isinstance(error, discord.ConnectionClosed) else 0
 
 
 async def _withdraw(interaction: discord.Interaction) -> None:

@@ -58,8 +58,8 @@ class Exchange:
 
 
 _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
-_left_alone: Final[set[asyncio.Task[Any]]] = set()
-"""Calls that nobody waits for any more; the library is still at them."""
+_under_way: Final[set[asyncio.Task[Any]]] = set()
+"""Held here, so that a call goes on when nobody waits for it any more."""
 
 
 async def returned(call: Coroutine[Any, Any, T], exchange: Exchange) -> T:
@@ -91,7 +91,7 @@ def _start(call: Coroutine[Any, Any, T], exchange: Exchange) -> asyncio.Task[T]:
     context = copy_context()
     context.run(_current.set, exchange)
     task = asyncio.create_task(call, context=context)
-    _left_alone.add(task)
+    _under_way.add(task)
     task.add_done_callback(_ended)
     return task
 
@@ -115,7 +115,7 @@ def _result(task: asyncio.Task[T]) -> T:
 
 
 def _ended(task: asyncio.Task[Any]) -> None:
-    _left_alone.discard(task)
+    _under_way.discard(task)
     if not task.cancelled():
         task.exception()  # Asked for, so that it is not reported as never read.
 

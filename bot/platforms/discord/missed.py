@@ -57,8 +57,8 @@ class Missed:
         """The newest message of which the gateway told."""
         self._since: int | None = None
         """While the gateway is away: the newest message it told of before; 0: none."""
-        self._away = True
-        """The gateway is."""
+        self._losses = 0
+        """How often the gateway went away."""
         self._searching = asyncio.Lock()
 
     async def begin(self) -> None:
@@ -71,23 +71,21 @@ class Missed:
 
     def lost(self) -> None:
         """The gateway is away."""
-        self._away = True
+        self._losses += 1
         self._since = self._since or self._seen
 
     def regained(self) -> None:
         """It is back and told all that was said."""
-        self._away = False
         if not self._searching.locked():
             self._since = None
 
     async def search(self) -> None:
         """The gateway is back and told nothing: ask the channels."""
-        self._away = False
         async with self._searching:
-            since = self._seen if self._since is None else self._since
+            losses, since = self._losses, self._seen if self._since is None else self._since
             if since:  # else it is the first start: nothing was missed
                 await self._search_since(since)
-            if not self._away:
+            if self._losses == losses:
                 self._since = None
 
     async def _search_since(self, since: int) -> None:
@@ -95,13 +93,12 @@ class Missed:
         bound = utcnow() - OLDEST
         start = max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))
         known = {int(turn.chat.thread or turn.chat.chat): turn.chat for turn in recent}
-        places = list(self._changed(start, known.keys()))
-        channels = {channel.id for channel in self._client.get_all_channels()}
-        others = [place for place, chat in known.items() if not chat.thread]
-        for place in [place for place in others if place not in channels][:MOST_CHATS]:
-            places += filter(None, [await self._direct(place)])
+        in_guilds = {channel.id for channel in self._client.get_all_channels()}
+        direct = [id_ for id_, chat in known.items() if not chat.thread and id_ not in in_guilds]
+        places: list[discord.abc.Messageable | int]
+        places = [*self._changed(start, known.keys()), *direct[:MOST_CHATS]]
         for wait in RETRIES:
-            places = [place for place in places if not await self._search(place, start)]
+            places = [place for place in places if not await self._searched(place, start)]
             if not places:
                 return
             await asyncio.sleep(wait)
@@ -119,31 +116,29 @@ class Missed:
                 if last > start if last is not None else channel.id in known:
                     yield channel
 
-    async def _direct(self, channel_id: int) -> discord.DMChannel | None:
-        """The direct chat of this id, if it is one."""
-        channel: object = self._client.get_channel(channel_id)
-        if channel is None:
-            try:
-                channel = await self._client.fetch_channel(channel_id)
-            except errors.FAILURES:
-                return None  # Such as one of a server that the bot has left.
-        return channel if isinstance(channel, discord.DMChannel) else None
+    async def _searched(self, place: discord.abc.Messageable | int, start: int) -> bool:
+        """Take what was said in a channel, or in the direct chat of an id.
 
-    async def _search(self, channel: discord.abc.Messageable, start: int) -> bool:
-        """Take what was said in `channel`; False where it has to be asked again."""
-        found = 0
+        False where it has to be asked again.
+        """
         try:
-            async for message in channel.history(
+            if isinstance(place, int):
+                channel = self._client.get_channel(place) or await self._client.fetch_channel(place)
+                if not isinstance(channel, discord.DMChannel):
+                    return True
+                place = channel
+            history = place.history(
                 limit=MOST_MESSAGES, after=discord.Object(start), oldest_first=True
-            ):
-                found += 1
-                await self._take(message)
-        except (discord.Forbidden, discord.NotFound):
-            return True  # It was never ours to read.
+            )
+            missed = [message async for message in history]
+        except (discord.Forbidden, discord.NotFound, discord.InvalidData):
+            return True  # It is not ours to read, such as one of a server that the bot has left.
         except errors.FAILURES as error:
             log.warning("discord: a channel can't be searched", reason=errors.reason(error))
             return False
-        if found == MOST_MESSAGES:
-            log.warning("discord: more was said in a channel than is read", messages=found)
+        for message in missed:
+            await self._take(message)
+        if len(missed) == MOST_MESSAGES:
+            log.warning("discord: more was said in a channel than is read", messages=MOST_MESSAGES)
         await asyncio.sleep(PAUSE)
         return True

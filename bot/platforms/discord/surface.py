@@ -20,6 +20,7 @@ from bot.reply.surface import (
     MessageGoneError,
     NotAppliedError,
     RefusedError,
+    SurfaceError,
     UneditableError,
 )
 
@@ -83,7 +84,7 @@ class DiscordSurface:
         self._question = self._channel.get_partial_message(question)
         self._new_thread = place.thread == turn.key.message
         """The question's own thread, which is made before the first message in it."""
-        self._asks_here = not place.thread or not self._new_thread
+        self._asks_here = not self._new_thread
         """The question stands in the channel that is written to."""
         self._interaction = interaction
         """The command that is answered in its own place, while Discord waits for that."""
@@ -124,12 +125,14 @@ class DiscordSurface:
             # An earlier process could not make the thread, and answered in the channel.
             self._answer_in_channel(int(self.chat.chat))
             raise NotAppliedError(str(error)) from error
+        else:
+            self._new_thread = False
         finally:
             self.allowance = exchange.left()
 
     async def delete(self, message: str) -> None:
         self.allowance = None  # Deletions have a bucket of their own.
-        with suppress(MessageGoneError):
+        with suppress(MessageGoneError, UneditableError):
             await applied(self._message(message).delete(), Exchange())
 
     async def typing(self) -> None:
@@ -153,17 +156,19 @@ class DiscordSurface:
     async def _make_thread(self, parent: int) -> None:
         """Make the question's own thread; where that can't be, answer in the channel."""
         try:
-            channel = self._client.get_channel(parent) or await self._client.fetch_channel(parent)
+            channel = self._client.get_channel(parent)
+            if channel is None:
+                channel = await returned(self._client.fetch_channel(parent), Exchange())
             if isinstance(channel, discord.TextChannel):
                 question = channel.get_partial_message(self._question.id)
-                await question.create_thread(name=_title(self._turn.question))
+                name = _title(self._turn.question)
+                await returned(question.create_thread(name=name), Exchange())
             else:
                 self._asks_here = True  # A post in a forum is the thread of its first message.
-        except errors.FAILURES as error:
-            trouble = errors.translate(error)
-            if errors.code(error) != errors.THREAD_EXISTS:
+        except SurfaceError as trouble:
+            if errors.code(trouble.__cause__) != errors.THREAD_EXISTS:
                 if not isinstance(trouble, SURELY_NOT_HERE):
-                    raise trouble from error
+                    raise
                 log.warning("discord: no thread, answering in the channel", reason=str(trouble))
                 self._answer_in_channel(parent)
         self._new_thread = False
@@ -197,6 +202,6 @@ def _short(nonce: str) -> str:
 
 
 def _title(question: str) -> str:
-    """What the thread is called: the question's first line, without who asks."""
+    """What the thread is called: the question on one line, without who asks."""
     line = " ".join(question.partition(": ")[2].split())
     return f"{line[: THREAD_NAME - 1]}…" if len(line) > THREAD_NAME else line or "Question"
