@@ -3,9 +3,13 @@
 from ipaddress import ip_address
 
 
-def is_loopback(host: str) -> bool:
-    """Whether nobody outside this machine can reach a server on `host`."""
+def loopback(host: str) -> str:
+    """`host`, if nobody outside this machine can reach a server on it. Raises ValueError."""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        reachable = host != "localhost" and not ip_address(host).is_loopback
     except ValueError:
-        return False
+        reachable = True
+    if reachable:
+        mend = "use 127.0.0.1; the sandbox listens on loopback only"
+        raise ValueError(f"{host} is no loopback address: {mend}")
+    return host

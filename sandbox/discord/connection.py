@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 import zlib
 from collections import deque
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
+from sandbox.calls import break_connection
 from sandbox.discord.handshake import read_payload
 from sandbox.discord.protocol import CloseCode, GatewayCloseError, GatewaySettings, Opcode
 
@@ -99,7 +98,7 @@ class Connection:
 
     def abort(self) -> None:
         """Reset the connection: no close frame, and nothing more goes out."""
-        reset(self._request)
+        break_connection(self._request, reset=True)
 
     def detach(self) -> None:
         """Go on without a session: the client may identify again."""
@@ -162,13 +161,3 @@ class Connection:
 
 def _scheme(request: web.Request) -> str:
     return "wss" if request.secure else "ws"
-
-
-def reset(request: web.Request) -> None:
-    """Answer a request with a reset of its connection."""
-    transport = request.transport
-    if transport is None:
-        return
-    linger_not = struct.pack("ii", 1, 0)
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
-    transport.abort()

@@ -5,7 +5,6 @@ The gateway's own troubles are methods of `sandbox.discord.gateway.Gateway`.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -13,6 +12,7 @@ from typing import get_args
 
 from sandbox.discord.limits import plain
 from sandbox.discord.refusals import JSON_TYPE, VIA, Refusal, Scope, page, phrase, rate_limited
+from sandbox.faults import FaultList
 
 
 class FaultKind(StrEnum):
@@ -99,50 +99,18 @@ class Fault:
         return Refusal(self.status, {"message": message, "code": 0}, headers)
 
 
-class Faults:
-    """The faults that are set; the first that matches a call is the one it meets."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-        self._released = asyncio.Event()
-
-    def add(self, fault: Fault) -> Fault:
-        self._faults.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        """Forget every fault and release what hangs."""
-        self._faults.clear()
-        self.release()
-
-    def release(self) -> None:
-        """Let every call that hangs go on; later ones may hang again."""
-        self._released.set()
-        self._released = asyncio.Event()
-
-    async def released(self) -> None:
-        await self._released.wait()
-
+class Faults(FaultList[Fault]):
     def take(self, route: str, channel_id: int | None) -> Fault | None:
         """The fault a call meets before it is applied, used up by one."""
-        early = [fault for fault in self._faults if fault.kind not in _LATE]
-        return self._first(early, route, channel_id)
+        return self._use(self._matching(route, channel_id, late=False))
 
     def take_accepted(self, route: str, channel_id: int | None) -> Fault | None:
         """The fault a call meets once it is applied, used up by one."""
-        late = [fault for fault in self._faults if fault.kind in _LATE]
-        return self._first(late, route, channel_id)
+        return self._use(self._matching(route, channel_id, late=True))
 
-    def _first(self, candidates: list[Fault], route: str, channel_id: int | None) -> Fault | None:
-        for fault in candidates:
-            if not fault.matches(route, channel_id):
-                continue
-            if fault.after > 0:
-                fault.after -= 1
-                continue
-            if fault.count is not None:
-                fault.count -= 1
-                if fault.count <= 0:
-                    self._faults.remove(fault)
-            return fault
-        return None
+    def _matching(self, route: str, channel_id: int | None, *, late: bool) -> list[Fault]:
+        return [
+            fault
+            for fault in self._faults
+            if (fault.kind in _LATE) is late and fault.matches(route, channel_id)
+        ]

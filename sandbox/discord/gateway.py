@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from aiohttp import web
 
-from sandbox.discord.connection import Connection, reset
+from sandbox.calls import break_connection
+from sandbox.discord.connection import Connection
 from sandbox.discord.handshake import read_identify, read_resume
 from sandbox.discord.intents import Intent
 from sandbox.discord.members import members_chunk, wants_all
@@ -352,7 +353,7 @@ class Gateway:
         self._note("refused", None, what="connection", status=status or None)
         if status:
             return web.Response(status=status)
-        reset(request)
+        break_connection(request, reset=True)
         return web.Response()
 
     def _note(self, kind: Kind, session: Session | None, **details: object) -> None:

@@ -10,12 +10,13 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from sandbox.calls import Calls, NoAnswerError, break_connection, hang
 from sandbox.discord.api import OPEN
-from sandbox.discord.connection import reset
 from sandbox.discord.errors import ApiError, Code, not_found, refusal, unauthorized
 from sandbox.discord.faults import Fault, FaultKind
 from sandbox.discord.refusals import JSON_TYPE
@@ -64,12 +65,6 @@ class _Answer:
     retry_after: float | None = None
 
 
-class _NoAnswerError(Exception):
-    def __init__(self, *, reset: bool = False) -> None:
-        super().__init__()
-        self.reset = reset
-
-
 class Rest:
     """The HTTP side of the API."""
 
@@ -83,8 +78,7 @@ class Rest:
     ) -> None:
         self.calls: list[Call] = []
         self.on_call: Callable[[], None] = lambda: None
-        self.running: set[asyncio.Task[_Answer]] = set()
-        """Calls not finished yet; those whose client has gone are among them."""
+        self._running = Calls[_Answer](self._ended)
         self._settings = settings
         self._api = api
         self._limits = limits
@@ -105,17 +99,18 @@ class Rest:
         call = self._record(request.method, match, body)
         parsed = Request(match.ids, match.words, request.query, body, uploads)
         try:
-            answer = await self._outlive_client(call, parsed)
-        except _NoAnswerError as broken:
-            _break_connection(request, with_reset=broken.reset)
+            answer = await self._running.outlive_client(partial(self._run, call, parsed))
+        except NoAnswerError as broken:
+            break_connection(request, reset=broken.reset)
             return web.Response()
         self._note_answer(call, answer)
         return _response(answer)
 
     async def close(self) -> None:
-        for task in self.running:
-            task.cancel()
-        await asyncio.gather(*self.running, return_exceptions=True)
+        await self._running.close()
+
+    def _ended(self) -> None:
+        self.on_call()
 
     def _check_token(self, request: web.Request, match: Match) -> None:
         if match.route in OPEN or _TOKEN in match.words:
@@ -145,23 +140,6 @@ class Rest:
         self.on_call()
         return call
 
-    async def _outlive_client(self, call: Call, request: Request) -> _Answer:
-        gone = asyncio.Event()
-        task = asyncio.create_task(self._run(call, request, gone))
-        self.running.add(task)
-        task.add_done_callback(self._finished)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            gone.set()
-            raise
-
-    def _finished(self, task: asyncio.Task[_Answer]) -> None:
-        self.running.discard(task)
-        if not task.cancelled():
-            task.exception()  # retrieved: with its client gone, a call's end concerns nobody
-        self.on_call()
-
     async def _run(self, call: Call, request: Request, gone: asyncio.Event) -> _Answer:
         await self._travel()
         answer = await self._meet(self._faults.take(call.route, call.channel_id), gone)
@@ -184,11 +162,11 @@ class Rest:
             return None
         match fault.kind:
             case FaultKind.RESET:
-                raise _NoAnswerError(reset=True)
+                raise NoAnswerError(reset=True)
             case FaultKind.DROP_AFTER_ACCEPT:
-                raise _NoAnswerError
+                raise NoAnswerError
             case FaultKind.HANG:
-                await self._hang(gone)
+                await hang(self._faults.released(), gone)
             case FaultKind.SLOW | FaultKind.SLOW_ANSWER:
                 await asyncio.sleep(fault.seconds)
             case _:
@@ -197,16 +175,6 @@ class Rest:
                 self._limits.answered(refused.status, self._clock(), shared=shared)
                 return _refused(refused)
         return None
-
-    async def _hang(self, gone: asyncio.Event) -> None:
-        waiters = [asyncio.create_task(w) for w in (self._faults.released(), gone.wait())]
-        try:
-            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
-        if gone.is_set():
-            raise _NoAnswerError
 
     def _apply(self, call: Call, request: Request) -> _Answer:
         """Take the rate limit's token and apply the call."""
@@ -273,10 +241,3 @@ def _refused(refused: Refusal) -> _Answer:
 
 def _response(answer: _Answer) -> web.Response:
     return web.Response(body=answer.body or None, status=answer.status, headers=answer.headers)
-
-
-def _break_connection(request: web.Request, *, with_reset: bool) -> None:
-    if with_reset:
-        reset(request)
-    elif request.transport is not None:
-        request.transport.close()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
-import sys
 import time
-from argparse import ArgumentTypeError
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiohttp import web
 
+from sandbox import command
+from sandbox.bell import Bell
 from sandbox.discord.acts import Acts
 from sandbox.discord.api import RestApi
 from sandbox.discord.cdn import Cdn
@@ -29,7 +26,7 @@ from sandbox.discord.scene import Scene
 from sandbox.discord.settings import Settings
 from sandbox.discord.state import World
 from sandbox.discord.users import ScriptedGuild, ScriptedUser
-from sandbox.loopback import is_loopback
+from sandbox.loopback import loopback
 
 if TYPE_CHECKING:
     import argparse
@@ -64,8 +61,6 @@ class DiscordSandbox:
         clock: Callable[[], float] | None = None,
     ) -> None:
         """Raises ValueError where `host` is no loopback address."""
-        if not is_loopback(host):
-            raise ValueError(f"{host} is no loopback address: use 127.0.0.1")
         self.settings = settings or Settings()
         self.clock = clock or (lambda: asyncio.get_running_loop().time())
         bot_name = self.settings.bot_name
@@ -81,10 +76,10 @@ class DiscordSandbox:
         self.faults = Faults()
         api = RestApi(self.scene, self.gateway, self.settings, lambda: self.gateway_url)
         self.rest = Rest(self.settings, api, self.limits, self.faults, self.clock)
-        self._address = (host, port)
+        self._address = (loopback(host), port)
         self._runner: web.AppRunner | None = None
-        self._rung = asyncio.Event()
-        self.world.on_change = self.rest.on_call = self.gateway.on_log = self._ring
+        self._bell = Bell(self._last_changes)
+        self.world.on_change = self.rest.on_call = self.gateway.on_log = self._bell.ring
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=self.settings.request_limit)
@@ -227,14 +222,7 @@ class DiscordSandbox:
 
         Raises TimeoutError after `within` seconds.
         """
-        try:
-            async with asyncio.timeout(within):
-                while not (found := predicate()):
-                    await self._rung.wait()
-                return found
-        except TimeoutError:
-            last = [f"{c.kind} {c.text[:60]!r}" for c in self.changes[-5:]]
-            raise TimeoutError(f"not so within {within} s; last changes: {last}") from None
+        return await self._bell.until(predicate, within=within)
 
     async def wait(
         self,
@@ -262,14 +250,7 @@ class DiscordSandbox:
         def changes() -> int:
             return sum(change.channel_id == channel_id for change in self.changes)
 
-        def more_than(before: int) -> bool:
-            return changes() > before
-
-        try:
-            while True:
-                await self.until(partial(more_than, changes()), within=seconds)
-        except TimeoutError:
-            return
+        await self._bell.until_quiet(changes, seconds)
 
     @property
     def _place(self) -> str:
@@ -277,9 +258,8 @@ class DiscordSandbox:
         host, port = self._runner.addresses[0][:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    def _ring(self) -> None:
-        self._rung.set()
-        self._rung = asyncio.Event()
+    def _last_changes(self) -> list[str]:
+        return [f"{change.kind} {change.text[:60]!r}" for change in self.changes[-5:]]
 
 
 def _gateway_settings(settings: Settings) -> GatewaySettings:
@@ -295,31 +275,21 @@ def _id(channel: int | HasId) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = Settings()
-    parser.add_argument("--host", type=_host, default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    command.add_address(parser)
     parser.add_argument("--token", default=defaults.token, help="the bot token that is accepted")
     parser.add_argument("--limits", choices=LIMIT_PRESETS, default="refill")
     parser.add_argument(
-        "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="added each way"
+        "--latency",
+        type=command.not_negative,
+        default=0.0,
+        metavar="SECONDS",
+        help="added each way",
     )
     parser.add_argument(
         "--no-message-content",
         action="store_true",
         help="the application lacks the message content intent",
     )
-
-
-def _host(text: str) -> str:
-    if not is_loopback(text):
-        raise ArgumentTypeError(f"{text} is no loopback address: use 127.0.0.1")
-    return text
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not seconds >= 0:
-        raise ArgumentTypeError(f"{text} is no number of seconds: use 0 or more")
-    return seconds
 
 
 async def serve(args: argparse.Namespace) -> None:
@@ -330,21 +300,15 @@ async def serve(args: argparse.Namespace) -> None:
         latency=args.latency,
         message_content=not args.no_message_content,
     )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with DiscordSandbox(settings, host=args.host, port=args.port) as sandbox:
-            ready = {
-                "server": "discord",
-                "url": sandbox.url,
-                "api_url": sandbox.api_url,
-                "gateway_url": sandbox.gateway_url,
-                "token": settings.token,
-            }
-            sys.stdout.write(json.dumps(ready) + "\n")
-            sys.stdout.flush()
-            await stop.wait()
-    except OSError as error:
-        raise SystemExit(f"can't listen on {args.host}:{args.port}: {error.strerror}") from None
+    sandbox = DiscordSandbox(settings, host=args.host, port=args.port)
+    await command.serve(sandbox, args, _ready)
+
+
+def _ready(sandbox: DiscordSandbox) -> dict[str, str]:
+    return {
+        "server": "discord",
+        "url": sandbox.url,
+        "api_url": sandbox.api_url,
+        "gateway_url": sandbox.gateway_url,
+        "token": sandbox.token,
+    }

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 from yarl import URL
 
+from sandbox import command
 from sandbox.llm.aichat import AichatApi
 from sandbox.llm.anthropic import AnthropicApi
 from sandbox.llm.control import Control
@@ -24,9 +22,8 @@ from sandbox.llm.openai import OpenAiApi
 from sandbox.llm.playbook import Condition, Playbook
 from sandbox.llm.responses import ResponsesApi
 from sandbox.llm.script import Script, echo
-from sandbox.llm.wire import dump
 from sandbox.llm.yqcloud import YqcloudApi
-from sandbox.loopback import is_loopback
+from sandbox.loopback import loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,20 +172,17 @@ class LlmSandbox:
         await self._journal.until(predicate)
 
 
-def loopback(host: str) -> str:
-    """`host`, if nobody outside this machine can reach it. Raises ValueError."""
-    if is_loopback(host):
-        return host
-    raise ValueError(f"the sandbox listens on loopback only, not on {host}: use 127.0.0.1")
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `python -m sandbox llm`."""
-    parser.add_argument("--host", type=_host, default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--port", type=int, default=0, help="0 (the default): any free port")
-    parser.add_argument("--rate", type=_not_negative, default=0.0, help="tokens/s; 0: no limit")
+    command.add_address(parser)
     parser.add_argument(
-        "--first-token", type=_not_negative, default=0.0, help="seconds before the first token"
+        "--rate", type=command.not_negative, default=0.0, help="tokens/s; 0: no limit"
+    )
+    parser.add_argument(
+        "--first-token",
+        type=command.not_negative,
+        default=0.0,
+        help="seconds before the first token",
     )
     parser.add_argument(
         "--key", default=DEFAULT_KEY, help=f"the servers' API key (default: {DEFAULT_KEY})"
@@ -206,31 +200,7 @@ async def serve(args: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT; one line of JSON on stdout says when and where."""
     script = Script(text=args.text, rate=args.rate, first_token=args.first_token)
     sandbox = LlmSandbox(script, key=args.key, host=args.host, port=args.port)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with sandbox:
-            sys.stdout.buffer.write(dump({"server": "llm", **sandbox.urls}) + b"\n")
-            sys.stdout.flush()
-            await stop.wait()
-    except OSError as error:
-        raise SystemExit(f"can't listen on {args.host}:{args.port}: {error.strerror}") from None
-
-
-def _host(text: str) -> str:
-    try:
-        return loopback(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _not_negative(text: str) -> float:
-    value = float(text)
-    if not value >= 0:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, not {text}")
-    return value
+    await command.serve(sandbox, args, lambda sandbox: {"server": "llm", **sandbox.urls})
 
 
 def _text_of(path: str) -> str:

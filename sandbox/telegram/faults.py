@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
+
+from sandbox.faults import FaultList
 
 GET_UPDATES = "getupdates"
 
@@ -59,52 +60,15 @@ class Fault:
         return named and here and (has_entities or self.kind is not FaultKind.REFUSE_ENTITIES)
 
 
-class Faults:
-    """The faults that are set; the first that matches a call is the one it meets."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-        self._released = asyncio.Event()
-
-    def add(self, fault: Fault) -> Fault:
-        self._faults.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        """Forget every fault and release what hangs."""
-        self._faults.clear()
-        self.release()
-
-    def release(self) -> None:
-        """Let every call that hangs go on; later ones may hang again."""
-        self._released.set()
-        self._released = asyncio.Event()
-
-    async def released(self) -> None:
-        await self._released.wait()
-
+class Faults(FaultList[Fault]):
     def take(self, method: str, chat_id: int | None, *, has_entities: bool) -> Fault | None:
         """The fault a call meets before it is applied, used up by one."""
-        early = [f for f in self._faults if f.kind is not FaultKind.DROP_AFTER_ACCEPT]
-        return self._first(early, method, chat_id, has_entities=has_entities)
+        matching = [
+            f for f in self._faults if f.matches(method, chat_id, has_entities=has_entities)
+        ]
+        return self._use([f for f in matching if f.kind is not FaultKind.DROP_AFTER_ACCEPT])
 
     def take_accepted(self, method: str, chat_id: int | None) -> Fault | None:
         """The fault a call meets once it is applied, used up by one."""
-        late = [f for f in self._faults if f.kind is FaultKind.DROP_AFTER_ACCEPT]
-        return self._first(late, method, chat_id, has_entities=False)
-
-    def _first(
-        self, candidates: list[Fault], method: str, chat_id: int | None, *, has_entities: bool
-    ) -> Fault | None:
-        for fault in candidates:
-            if not fault.matches(method, chat_id, has_entities=has_entities):
-                continue
-            if fault.after > 0:
-                fault.after -= 1
-                continue
-            if fault.count is not None:
-                fault.count -= 1
-                if fault.count <= 0:
-                    self._faults.remove(fault)
-            return fault
-        return None
+        matching = [f for f in self._faults if f.matches(method, chat_id, has_entities=False)]
+        return self._use([f for f in matching if f.kind is FaultKind.DROP_AFTER_ACCEPT])

@@ -9,14 +9,14 @@ import asyncio
 import json
 import math
 import re
-import socket
-import struct
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from sandbox.calls import Calls, NoAnswerError, break_connection, hang
 from sandbox.telegram import errors
 from sandbox.telegram.api import METHODS, kind_of
 from sandbox.telegram.faults import GET_UPDATES, Fault, FaultKind
@@ -64,12 +64,6 @@ class _Answer:
     retry_after: int | None = None
 
 
-class _NoAnswerError(Exception):
-    def __init__(self, *, reset: bool = False) -> None:
-        super().__init__()
-        self.reset = reset
-
-
 class Gateway:
     """The HTTP side of the Bot API."""
 
@@ -89,8 +83,7 @@ class Gateway:
         self._flood = flood
         self._faults = faults
         self._clock = scene.world.clock
-        self.running: set[asyncio.Task[_Answer]] = set()
-        """Calls not finished yet; those whose client has gone are among them."""
+        self._running = Calls[_Answer](self._ended)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer /bot<token>/<method>."""
@@ -106,9 +99,13 @@ class Gateway:
             return _response(_error(too_large))
         call = self._record(request.match_info["method"], params)
         try:
-            answer = await self._outlive_client(call, params)
-        except _NoAnswerError as broken:
-            _break_connection(request, reset=broken.reset)
+            answer = await self._running.outlive_client(
+                partial(self._run, call, params),
+                # It changes nothing, and its answer would find no one.
+                dropped=call.method.lower() == GET_UPDATES,
+            )
+        except NoAnswerError as broken:
+            break_connection(request, reset=broken.reset)
             return web.Response()
         call.status, call.retry_after = answer.status, answer.retry_after
         call.answered_at = self._clock()
@@ -119,10 +116,16 @@ class Gateway:
         """Answer every other path."""
         return _response(_error(errors.not_found()))
 
+    @property
+    def running(self) -> bool:
+        """Whether calls are not finished yet; those whose client has gone are among them."""
+        return bool(self._running)
+
     async def close(self) -> None:
-        for task in self.running:
-            task.cancel()
-        await asyncio.gather(*self.running, return_exceptions=True)
+        await self._running.close()
+
+    def _ended(self) -> None:
+        self.on_call()
 
     def _check_token(self, token: str) -> None:
         if token == self._settings.token:
@@ -136,25 +139,6 @@ class Gateway:
         self.on_call()
         return call
 
-    async def _outlive_client(self, call: Call, params: Params) -> _Answer:
-        gone = asyncio.Event()
-        task = asyncio.create_task(self._run(call, params, gone))
-        self.running.add(task)
-        task.add_done_callback(self._finished)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            gone.set()
-            if call.method.lower() == GET_UPDATES:
-                task.cancel()  # it changes nothing, and its answer would find no one
-            raise
-
-    def _finished(self, task: asyncio.Task[_Answer]) -> None:
-        self.running.discard(task)
-        if not task.cancelled():
-            task.exception()  # retrieved: with its client gone, a call's end concerns nobody
-        self.on_call()
-
     async def _run(self, call: Call, params: Params, gone: asyncio.Event) -> _Answer:
         method = call.method.lower()
         await self._travel()
@@ -166,7 +150,7 @@ class Gateway:
                 answer = _Answer(HTTPStatus.OK, _encode({"ok": True, "result": result}))
                 call.applied_at = self._clock()
                 if self._faults.take_accepted(method, call.chat_id):
-                    raise _NoAnswerError
+                    raise NoAnswerError
         except errors.ApiError as error:
             answer = _error(error)
         await self._travel()
@@ -193,22 +177,12 @@ class Gateway:
                 reason = fault.description or "can't parse entities: unsupported start tag"
                 raise errors.bad_request(reason)
             case FaultKind.RESET:
-                raise _NoAnswerError(reset=True)
+                raise NoAnswerError(reset=True)
             case FaultKind.HANG:
-                await self._hang(gone)
+                await hang(self._faults.released(), gone)
             case FaultKind.SLOW:
                 await asyncio.sleep(fault.seconds)
         return None
-
-    async def _hang(self, gone: asyncio.Event) -> None:
-        waiters = [asyncio.create_task(w) for w in (self._faults.released(), gone.wait())]
-        try:
-            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
-        if gone.is_set():
-            raise _NoAnswerError
 
     async def _apply(self, method: str, call: Call, params: Params) -> object:
         if method == GET_UPDATES:
@@ -264,17 +238,3 @@ def _response(answer: _Answer) -> web.Response:
     if answer.retry_after is not None:
         response.headers["Retry-After"] = str(answer.retry_after)
     return response
-
-
-def _break_connection(request: web.Request, *, reset: bool) -> None:
-    transport = request.transport
-    if transport is None:
-        return
-    if reset:
-        linger_not = struct.pack("ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, linger_not
-        )
-        transport.abort()
-    else:
-        transport.close()

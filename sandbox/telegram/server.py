@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
-import sys
 import time
-from argparse import ArgumentTypeError
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aiohttp import web
 
-from sandbox.loopback import is_loopback
+from sandbox import command
+from sandbox.bell import Bell
+from sandbox.loopback import loopback
 from sandbox.telegram.api import BotApi
 from sandbox.telegram.control import Control
 from sandbox.telegram.faults import Fault, FaultKind, Faults
@@ -49,8 +46,6 @@ class TelegramSandbox:
         self, settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         """Raises ValueError where `host` is no loopback address."""
-        if not is_loopback(host):
-            raise ValueError(f"{host} is no loopback address: use 127.0.0.1")
         self.settings = settings or Settings()
         bot = User(
             self.settings.bot_id, self.settings.bot_name, self.settings.bot_username, is_bot=True
@@ -62,10 +57,10 @@ class TelegramSandbox:
         self.faults = Faults()
         api = BotApi(self.scene, self.settings)
         self.gateway = Gateway(self.settings, self.scene, api, self.flood, self.faults)
-        self._address = (host, port)
+        self._address = (loopback(host), port)
         self._runner: web.AppRunner | None = None
-        self._rung = asyncio.Event()
-        self.world.on_change = self.gateway.on_call = self._ring
+        self._bell = Bell(self._last_changes)
+        self.world.on_change = self.gateway.on_call = self._bell.ring
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -195,14 +190,7 @@ class TelegramSandbox:
 
         Raises TimeoutError after `within` seconds.
         """
-        try:
-            async with asyncio.timeout(within):
-                while not (found := predicate()):
-                    await self._rung.wait()
-                return found
-        except TimeoutError:
-            last = [f"{c.kind} {c.text[:60]!r}" for c in self.changes[-5:]]
-            raise TimeoutError(f"not so within {within} s; last changes: {last}") from None
+        return await self._bell.until(predicate, within=within)
 
     async def wait(
         self,
@@ -229,18 +217,10 @@ class TelegramSandbox:
         def changes() -> int:
             return sum(change.chat_id == chat_id for change in self.changes)
 
-        def more_than(before: int) -> bool:
-            return changes() > before
+        await self._bell.until_quiet(changes, seconds)
 
-        try:
-            while True:
-                await self.until(partial(more_than, changes()), within=seconds)
-        except TimeoutError:
-            return
-
-    def _ring(self) -> None:
-        self._rung.set()
-        self._rung = asyncio.Event()
+    def _last_changes(self) -> list[str]:
+        return [f"{change.kind} {change.text[:60]!r}" for change in self.changes[-5:]]
 
 
 def _id(chat: int | HasId) -> int:
@@ -249,40 +229,24 @@ def _id(chat: int | HasId) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = Settings()
-    parser.add_argument("--host", type=_host, default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    command.add_address(parser)
     parser.add_argument("--token", default=defaults.token, help="the bot token that is accepted")
     parser.add_argument("--flood", choices=FLOOD_PRESETS, default="default")
     parser.add_argument(
-        "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="added each way"
+        "--latency",
+        type=command.not_negative,
+        default=0.0,
+        metavar="SECONDS",
+        help="added each way",
     )
-
-
-def _host(text: str) -> str:
-    if not is_loopback(text):
-        raise ArgumentTypeError(f"{text} is no loopback address: use 127.0.0.1")
-    return text
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not seconds >= 0:
-        raise ArgumentTypeError(f"{text} is no number of seconds: use 0 or more")
-    return seconds
 
 
 async def serve(args: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT; the address is printed as one line of JSON when ready."""
     settings = Settings(token=args.token, flood=FLOOD_PRESETS[args.flood], latency=args.latency)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        async with TelegramSandbox(settings, host=args.host, port=args.port) as sandbox:
-            ready = {"server": "telegram", "url": sandbox.api_url, "token": settings.token}
-            sys.stdout.write(json.dumps(ready) + "\n")
-            sys.stdout.flush()
-            await stop.wait()
-    except OSError as error:
-        raise SystemExit(f"can't listen on {args.host}:{args.port}: {error.strerror}") from None
+    sandbox = TelegramSandbox(settings, host=args.host, port=args.port)
+    await command.serve(sandbox, args, _ready)
+
+
+def _ready(sandbox: TelegramSandbox) -> dict[str, str]:
+    return {"server": "telegram", "url": sandbox.api_url, "token": sandbox.token}
