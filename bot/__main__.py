@@ -157,7 +157,7 @@ def _summary(settings: "Settings") -> list[tuple[str, str]]:
     return [
         ("platforms", ", ".join(f"{name} ({redact(at.api_url)})" for name, at in platforms)),
         ("providers", ", ".join(answering)),
-        ("storage", settings.storage.url),
+        ("storage", redact(settings.storage.url)),
         ("access", "open to anyone" if access.open else people),
     ]
 

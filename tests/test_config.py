@@ -255,13 +255,13 @@ class TestProblems:
             ("[chat]\nhistory_tokens = 0", "chat.history_tokens: expected more than 0, got 0"),
             ("[chat]\nsystem_prompt = 5", "chat.system_prompt: expected a text, got 5"),
             (
-                "[storage]\nurl = 'postgresql://u:pw@h/db'",
-                "storage.url: PostgreSQL comes in a later release; now there is sqlite:///FILE",
+                "[storage]\nurl = 'postgres://u:pw@h'",
+                "storage.url: is not of the form postgresql://USER:PASSWORD@HOST:PORT/NAME",
             ),
             (
                 "[storage]\nurl = 'data.db'",
-                ('storage.url: "data.db" is not of the form sqlite:///FILE, '
-                "such as sqlite:///data/parlance.db"),
+                ('storage.url: "data.db" is not of the form sqlite:///FILE or '
+                "postgresql://USER@HOST/NAME, such as sqlite:///data/parlance.db"),
             ),
             ("[discord]", "discord.token: missing; it has no default"),
             (
