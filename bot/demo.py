@@ -1,6 +1,6 @@
 """The demo: the bot on its real adapters, a sandbox for each platform, a terminal for a phone.
 
-Nothing of it leaves this machine, unless a real model is at hand.
+Nothing of it leaves this machine, unless a real model is at hand or configured.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from base64 import b64encode
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import aiohttp
 import orjson
+import structlog
 from pydantic import SecretStr
 
-from bot.app import App, run_loop
+from bot.app import App, SettingError, run_loop
 from bot.messages import ChatKey, TurnKey
 from bot.phone import PHONES
 from bot.settings import (
@@ -39,19 +40,31 @@ if TYPE_CHECKING:
 
     from bot.phone import Phone
 
+log = structlog.get_logger(__name__)
+
 OLLAMA = "http://localhost:11434"
 PROBE = 1.0
 """Seconds an Ollama on this machine is given to answer."""
 OPENAI_MODEL = "gpt-4o-mini"
 SYSTEM_PROMPT = "You are a helpful assistant in a chat. Answer in Markdown."
 
-
-def run() -> int:
-    """Talk to the bot in the terminal until the input ends; return the exit code."""
-    return run_loop(_demo())
+Answering: TypeAlias = "tuple[str, Mapping[str, ProviderSection], ChatSettings]"
+"""Who answers, in words; the sections that say so."""
 
 
-async def _demo() -> int:
+def run(configured: Settings | None = None) -> int:
+    """Talk to the bot in the terminal until the input ends; return the exit code.
+
+    It answers with the providers and the [chat] of `configured`, else with the model at hand.
+    """
+    try:
+        return run_loop(_demo(configured))
+    except SettingError as error:
+        log.error(str(error))  # noqa: TRY400 - one line that names the mend, no traceback
+        return 2
+
+
+async def _demo(configured: Settings | None) -> int:
     bot_id = secrets.randbelow(10**9) + 10**9
     tokens = {
         # Each begins with the bot's id, in Discord's case as base64.
@@ -61,7 +74,7 @@ async def _demo() -> int:
     async with AsyncExitStack() as stack:
         starting = (_sandbox(server, token) for server, token in tokens.items())
         telegram, discord = await asyncio.gather(*map(stack.enter_async_context, starting))
-        about, provider = await _model()
+        about, providers, chat = _chosen(configured) if configured else await _at_hand()
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parlance-demo-"))
         settings = Settings(
             telegram=TelegramSettings(token=SecretStr(tokens["telegram"]), api_url=telegram["url"]),
@@ -70,8 +83,8 @@ async def _demo() -> int:
                 api_url=discord["api_url"],
                 gateway_url=discord["gateway_url"],
             ),
-            providers={"demo": provider},
-            chat=ChatSettings(system_prompt=SYSTEM_PROMPT),
+            providers=providers,
+            chat=chat,
             storage=StorageSettings(url=f"sqlite:///{Path(folder) / 'demo.db'}"),
             access=AccessSettings(open=True),
         )
@@ -124,6 +137,19 @@ async def _sandbox(server: str, token: str) -> AsyncIterator[dict[str, str]]:
         with suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+def _chosen(configured: Settings) -> Answering:
+    return (
+        f"{' and '.join(configured.fallback())}, as your settings say",
+        configured.providers,
+        configured.chat,
+    )
+
+
+async def _at_hand() -> Answering:
+    about, provider = await _model()
+    return about, {"demo": provider}, ChatSettings(system_prompt=SYSTEM_PROMPT)
 
 
 async def _model() -> tuple[str, ProviderSection]:
