@@ -234,6 +234,15 @@ async def test_a_branch_from_a_question_leaves_its_answer_out(history: History) 
     assert await window(history, await branch(history, 3, after)) == [("q1", None)]
 
 
+async def test_an_answer_that_is_left_out_takes_no_room(history: History) -> None:
+    for message in (1, 2):
+        turn = await ask(history, message)
+        await history.end(turn, "a", Outcome.WHOLE, notice="", tokens=90)
+    branched = await branch(history, 3, await history.locate([CHAT], "2"))
+    past = await history.window(branched, 100, lambda turn: 5 + (turn.answer_tokens or 0))
+    assert [(turn.question, turn.answer) for turn in past] == [("q1", "a"), ("q2", None)]
+
+
 async def test_a_branch_may_go_on_from_what_was_said_in_another_chat(history: History) -> None:
     turn = await exchange(history, 1)
     await history.add_message(turn, 0, "100")
