@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,13 @@ def test_in_a_group_it_is_told_who_asks() -> None:
 
 def test_a_message_it_refers_to_stands_above_it() -> None:
     assert prompt.question(incoming("true?", quoted="a\nb")) == "> a\n> b\n\ntrue?"
+
+
+@pytest.mark.parametrize("kind", ["A photo", "An animation", "A video note"])
+def test_what_came_with_it_is_named(kind: str) -> None:
+    attachment = kind.partition(" ")[2].replace(" ", "_")
+    question = prompt.question(incoming("why?", attachment=attachment))
+    assert question == f"why?\n\n[{kind} came with this, which you can't see.]"
 
 
 def test_a_conversation_is_system_then_turns_then_the_question() -> None:
