@@ -32,6 +32,7 @@ more of them are short than long."""
 LEARNING = 0.2
 """The weight of one answer in what is usual."""
 FIRST_WEIGHT = 2.0
+"""What the lag of a reader who has seen nothing of the reply yet is multiplied by."""
 DISTRUST = 0.25
 """What a refusal leaves of the belief in a chat's declared budget."""
 RECOVERY = 0.02
