@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import aiohttp
 import orjson
 import structlog
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from bot.app import App, SettingError, run_loop
 from bot.messages import ChatKey, TurnKey
@@ -155,18 +155,27 @@ async def _at_hand() -> Answering:
 async def _model() -> tuple[str, ProviderSection]:
     """The model at hand, in words and as a provider: a real one, or else the built-in demo."""
     if key := os.environ.get("OPENAI_API_KEY"):
-        model = os.environ.get("OPENAI_MODEL", OPENAI_MODEL)
-        section = ProviderSection(
-            kind="openai",
-            api_key=SecretStr(key),
-            model=model,
-            base_url=os.environ.get("OPENAI_BASE_URL"),
-        )
-        return f"{model}, with your OPENAI_API_KEY", section
+        section = _openai(key)
+        return f"{section.model}, with your OPENAI_API_KEY", section
     if local := await _ollama_model():
         section = ProviderSection(kind="openai", base_url=f"{OLLAMA}/v1", model=local)
         return f"{local}, from the Ollama on this machine", section
     return "the built-in demo, which is no language model", ProviderSection(kind="demo")
+
+
+def _openai(key: str) -> ProviderSection:
+    """Raises SettingError for a variable that can't be used."""
+    try:
+        return ProviderSection(
+            kind="openai",
+            api_key=SecretStr(key),
+            model=os.environ.get("OPENAI_MODEL") or OPENAI_MODEL,
+            base_url=os.environ.get("OPENAI_BASE_URL") or None,
+        )
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    variable = f"OPENAI_{problem['loc'][0]}".upper()
+    raise SettingError(f"{variable}: the value {problem['ctx']['error']}")
 
 
 async def _ollama_model() -> str | None:

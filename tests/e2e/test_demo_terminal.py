@@ -9,18 +9,23 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.phone import styled
 from sandbox.llm.script import Script
 from sandbox.llm.server import LlmSandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 QUIET = {k: v for k, v in os.environ.items() if not k.startswith(("PARLANCE__", "OPENAI_"))}
 DEMO = [sys.executable, "-m", "bot", "demo"]
 
 
-async def piped(typed: str, *args: str) -> tuple[int | None, str, str]:
+async def piped(
+    typed: str, *args: str, environ: Mapping[str, str] = QUIET
+) -> tuple[int | None, str, str]:
     """The exit code, the answers and what else was said."""
     process = await asyncio.create_subprocess_exec(
         *DEMO,
@@ -28,7 +33,7 @@ async def piped(typed: str, *args: str) -> tuple[int | None, str, str]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=QUIET,
+        env=environ,
     )
     async with asyncio.timeout(60):
         out, err = await process.communicate(typed.encode())
@@ -68,6 +73,24 @@ async def test_with_a_configuration_its_models_answer_and_no_token_is_needed(
     assert asked == [first, [*first, answer, ("user", "second")]]
     assert "main and spare" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("OPENAI_BASE_URL", "nowhere", "is not a URL that starts with http:// or https://"),
+        ("OPENAI_API_KEY", "hush hush", "holds characters that no key has"),
+    ],
+)
+async def test_a_bad_variable_of_the_environment_is_one_line(
+    variable: str, value: str, problem: str
+) -> None:
+    environ = {**QUIET, "OPENAI_API_KEY": "hush", variable: value}
+    code, out, err = await piped("hi", environ=environ)
+    (line,) = err.splitlines()
+    assert (code, out) == (2, "")
+    assert f"{variable}: the value {problem}" in line
+    assert "hush" not in line
 
 
 async def test_in_a_terminal_ctrl_c_stops_the_answer_and_then_ends() -> None:
