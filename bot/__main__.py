@@ -112,7 +112,14 @@ def check(config: ConfigFile = None) -> None:
 
 @app.command()
 def providers(
-    config: ConfigFile = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="The settings file; for --check, config.toml if not given.",
+        ),
+    ] = None,
     *,
     params: Annotated[
         bool, typer.Option("--params", help="Show the parameters of each kind instead.")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from bot.problems import describe, dotted, is_list
+from bot.setting_types import PLATFORMS
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH: Final = Path("config.toml")
 PREFIX: Final = "PARLANCE__"
-PLATFORMS: Final = ("telegram", "discord")
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
