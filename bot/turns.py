@@ -362,8 +362,7 @@ class Turns:
         return kept
 
     def _cost(self, past: Turn) -> int:
-        count = self._tokens.message
-        return count(past.question) + (past.answer_tokens or count(prompt.answer(past)))
+        return self._tokens.exchange(past.question, prompt.answer(past), past.answer_tokens)
 
 
 async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:

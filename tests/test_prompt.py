@@ -106,6 +106,14 @@ def test_tokens_grow_with_the_text_and_count_every_message() -> None:
     assert count.message("中" * 100) > count.message("a" * 100)
 
 
+def test_an_answer_costs_what_the_provider_counted_and_nothing_where_none_is_sent() -> None:
+    count = TokenCount()
+    question, answer = count.message("why?"), count.message("so")
+    assert count.exchange("why?", "so", None) == question + answer
+    assert count.exchange("why?", "so", 900) == question + 900
+    assert count.exchange("why?", "", 900) == question
+
+
 def test_the_count_moves_to_what_the_provider_counts() -> None:
     count, texts = TokenCount(), ["word " * 100]
     for _ in range(30):
