@@ -21,6 +21,8 @@ from bot.control import Control
 from bot.durable import TurnQueue
 from bot.history import History
 from bot.lessons import Lessons
+from bot.metrics import Metrics
+from bot.readiness import Readiness
 from bot.turns import PlatformError, Turns
 from providers import registry
 from providers.chain import Chain
@@ -28,6 +30,7 @@ from providers.chain import Chain
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
+    from bot.server import Server
     from bot.settings import ProviderSection, Settings
     from bot.turns import Platform
     from providers.base import Provider
@@ -51,32 +54,54 @@ class App:
         self._settings = settings
         history_path, queue_path = storage.files(settings.storage.url)
         self.history = History(history_path)
-        self._chain = _chain(settings)
+        self._metrics = Metrics(settings.platforms())
+        self._chain = _chain(settings, self._metrics)
         self.turns = Turns(
             history=self.history,
             chain=self._chain,
             access=Access(settings.access, time.monotonic),
             control=Control(),
             chat=settings.chat,
+            metrics=self._metrics,
         )
         self._queue = self.turns.queue = TurnQueue(queue_path, self.turns.run)
         platforms = self.turns.platforms
+        self._readiness = Readiness(platforms, self.history)
+        self._server = self._make_server()
         platforms.update(self._platforms())
         self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
+
+    def _make_server(self) -> Server | None:
+        if not self._settings.server.port:
+            return None
+        from bot.server import Server  # noqa: PLC0415 - as the platforms
+
+        return Server(self._settings.server, self._metrics, self._readiness)
 
     def _platforms(self) -> Iterator[tuple[str, Platform]]:
         """What is not configured is not imported."""
         if self._settings.telegram:
             from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415
 
-            yield "telegram", TelegramAdapter(self._settings.telegram, self.turns.take)
+            telegram = TelegramAdapter(self._settings.telegram, self.turns.take)
+            if self._server and telegram.webhook:
+                self._server.receive(telegram.webhook.path, telegram.webhook.handle)
+            yield "telegram", telegram
         if self._settings.discord:
             from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415
 
             yield "discord", DiscordAdapter(self._settings.discord, self.turns, self.history)
 
     async def serve(self) -> None:
-        """Run until cancelled, or until the last platform turns us away: raises PlatformError."""
+        """Run until cancelled, or until the last platform turns us away: raises PlatformError.
+
+        Raises SettingError where the server can't listen on its address.
+        """
+        if self._server:
+            try:
+                await self._server.start()
+            except OSError as error:
+                raise SettingError(str(error)) from None
         await self._lessons.recall()
         await self._queue.start()
         saving = asyncio.create_task(self._lessons.keep_saving())
@@ -94,9 +119,9 @@ class App:
                 task.cancel()
             await asyncio.gather(saving, *serving, return_exceptions=True)
 
-    @staticmethod
-    def _ended(name: str, error: BaseException | None, *, alone: bool) -> None:
+    def _ended(self, name: str, error: BaseException | None, *, alone: bool) -> None:
         """One platform that is down does not disturb the others."""
+        self._readiness.lost(name)
         error = error or PlatformError(f"{name}: it ended")
         if alone:
             raise error
@@ -109,19 +134,27 @@ class App:
 
     async def close(self) -> None:
         """Let calls under way end; turns that are not finished go on at the next start."""
+        self._readiness.stopping = True
         closing = [platform.close() for platform in self.turns.platforms.values()]
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS):
                 await asyncio.gather(*closing, return_exceptions=True)
+        if self._server:
+            await self._server.close()
         await self._queue.close()
         await self._lessons.save()
         await self._chain.close()
         await self.history.close()
 
 
-def _chain(settings: Settings) -> Chain:
+def _chain(settings: Settings, metrics: Metrics) -> Chain:
     providers = {name: _keys(name, section) for name, section in settings.fallback().items()}
-    return Chain(providers, resume=settings.chat.resume, random=random.Random())  # noqa: S311 - for pauses
+    return Chain(
+        providers,
+        resume=settings.chat.resume,
+        random=random.Random(),  # noqa: S311 - for pauses
+        failed=metrics.provider_failed,
+    )
 
 
 def _keys(name: str, section: ProviderSection) -> list[Provider]:

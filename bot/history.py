@@ -56,6 +56,10 @@ class History:
         await self._run(self._engine.dispose)
         self._thread.shutdown(wait=False)
 
+    async def answers(self) -> None:
+        """Return once the database answers a query."""
+        await self._run(self._answers)
+
     async def ask(
         self,
         key: TurnKey,
@@ -156,6 +160,10 @@ class History:
                 db.execute(sa.update(turns).where(turns.c.seq == turn.seq).values(**values))
 
         await self._run(write)
+
+    def _answers(self) -> None:
+        with self._engine.connect() as db:
+            db.execute(sa.select(turns.c.seq).limit(1))
 
     def _ask(
         self,
