@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def tg() -> AsyncIterator[TelegramSandbox]:
-    """One that repeats soon, and lets a bot that was started again set its webhook at once."""
-    async with TelegramSandbox(Settings(webhook_backoff=0.05, webhook_interval=0.0)) as sandbox:
+async def tg(request: pytest.FixtureRequest) -> AsyncIterator[TelegramSandbox]:
+    """One that repeats soon, unless a test says after how many seconds.
+
+    It lets a bot that was started again set its webhook at once.
+    """
+    backoff = getattr(request, "param", 0.05)
+    settings = Settings(
+        webhook_backoff=backoff, webhook_longest_backoff=backoff + 60, webhook_interval=0.0
+    )
+    async with TelegramSandbox(settings) as sandbox:
         yield sandbox
 
 
@@ -224,6 +231,24 @@ async def test_what_comes_while_it_is_down_is_answered_after_the_next_start(
     await posted.start()
     expected = [f"answer to q{question}" for question in range(3)]
     await tg.until(lambda: answers(tg, ada) == expected, within=30)
+
+
+@pytest.mark.parametrize("tg", [3600.0], indirect=True)
+async def test_after_an_outage_nobody_waits_for_telegrams_next_attempt(
+    tg: TelegramSandbox, llm: LlmSandbox, posted: Posted
+) -> None:
+    llm.script(Script(text="an answer"))
+    await posted.start()
+    await posted.bot.kill()
+    ada = tg.user("Ada")
+    for _ in range(2):  # Each time, the webhook was another one before.
+        await ada.say("hello")
+        await tg.until(lambda: [d for d in tg.deliveries[-1:] if d.again_in == 3600.0])
+        await posted.start()
+        await all_taken(tg)
+        await until(partial(settled, posted.bot))
+        await posted.bot.kill()
+    assert answers(tg, ada) == ["an answer"] * 2
 
 
 async def test_without_the_url_it_polls_again(

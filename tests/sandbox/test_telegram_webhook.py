@@ -224,6 +224,24 @@ async def test_a_webhook_that_is_not_there_is_tried_until_it_is(
         assert (await bot.get_webhook_info()).last_error_message is None
 
 
+@pytest.mark.parametrize("tg", [replace(QUICK, webhook_backoff=60.0)], indirect=True)
+async def test_set_again_it_waits_on_and_set_otherwise_it_is_tried_at_once(
+    tg: TelegramSandbox, bot: telegram.Bot, hook: Receiver
+) -> None:
+    hook.answers = [web.Response(status=503), web.Response(status=503)]
+    await bot.set_webhook(hook.url, max_connections=2)
+    await tg.user("Ada").say("hello")
+    await tg.until(lambda: [d for d in tg.deliveries if d.again_in == 60.0])
+    await bot.set_webhook(hook.url, max_connections=2)
+    info = await bot.get_webhook_info()
+    assert (info.pending_update_count, len(tg.deliveries)) == (1, 2)
+    assert info.last_error_message is not None
+    await bot.set_webhook(hook.url, max_connections=3)
+    await delivered(tg)
+    assert hook.texts == ["hello"] * 3
+    assert (await bot.get_webhook_info()).last_error_message is None
+
+
 async def test_without_it_the_bot_polls_again(
     tg: TelegramSandbox, bot: telegram.Bot, hook: Receiver
 ) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -82,18 +83,20 @@ class Webhook:
     async def serve(self, bot: Bot, insist: Insist) -> None:
         """Have updates posted here until cancelled; then nothing more is taken."""
 
-        async def set_it() -> None:
+        async def set_it(connections: int = CONNECTIONS) -> None:
             # The same again changes nothing, so that every replica may do it.
             await bot.set_webhook(
                 self._url,
                 secret_token=self._secret,
                 allowed_updates=[UpdateType.MESSAGE],
-                max_connections=CONNECTIONS,
+                max_connections=connections,
             )
 
         self._open = True
         try:
-            await insist(set_it)
+            info = await insist(bot.get_webhook_info)
+            self._told = _failed_at(info)
+            await insist(partial(set_it, _connections(info)))
             log.info("telegram: updates are posted here", url=redact(self._url))
             while True:
                 await asyncio.sleep(self._watch)
@@ -136,14 +139,29 @@ class Webhook:
 
     def _tell(self, info: WebhookInfo) -> None:
         """Say what Telegram says of its failures to post here, each time there are new ones."""
-        failed = info.last_error_date.timestamp() if info.last_error_date else 0.0
-        if failed > self._told:
+        failed_at = _failed_at(info)
+        if failed_at > self._told:
             log.warning(
                 "telegram: updates could not be posted to telegram.webhook_url",
                 reason=info.last_error_message,
                 pending=info.pending_update_count,
             )
-        self._told = max(failed, self._told)
+        self._told = max(failed_at, self._told)
+
+
+def _failed_at(info: WebhookInfo) -> float:
+    """When an update could not be posted last; seconds since the epoch, 0: never."""
+    return info.last_error_date.timestamp() if info.last_error_date else 0.0
+
+
+def _connections(info: WebhookInfo) -> int:
+    """How many to ask for, so that what waits for its repetition is posted at once.
+
+    While nobody answered, Telegram has come to wait up to two minutes. It forgets that, and no
+    update, when anything about the webhook changes.
+    """
+    waiting = info.pending_update_count > 0 and info.last_error_date is not None
+    return CONNECTIONS - 1 if waiting and info.max_connections == CONNECTIONS else CONNECTIONS
 
 
 def _id(update: dict[str, Any]) -> int:
