@@ -59,6 +59,10 @@ class History:
         await self._run(self._engine.dispose)
         self._threads.shutdown(wait=False)
 
+    async def answers(self) -> None:
+        """Return once the database answers a query."""
+        await self._run(self._answers)
+
     async def ask(
         self,
         key: TurnKey,
@@ -162,6 +166,10 @@ class History:
                 db.execute(sa.update(turns).where(turns.c.seq == turn.seq).values(**values))
 
         await self._run(write)
+
+    def _answers(self) -> None:
+        with self._engine.connect() as db:
+            db.execute(sa.select(turns.c.seq).limit(1))
 
     def _ask(
         self,

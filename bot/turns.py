@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bot.durable import TurnQueue
     from bot.history import History
     from bot.messages import Incoming, TurnKey
+    from bot.metrics import Metrics, Watch
     from bot.replicas import Lease
     from bot.reply.gate import Gate
     from bot.reply.surface import Surface
@@ -126,6 +127,7 @@ class Turns:
         control: Control,
         chat: ChatSettings,
         lease: Lease,
+        metrics: Metrics,
     ) -> None:
         self.queue: TurnQueue
         """Set by the composition root: the queue needs `run` before it can be made."""
@@ -136,6 +138,7 @@ class Turns:
         self._control = control
         self._chat = chat
         self._lease = lease
+        self._metrics = metrics
         self._tokens = TokenCount()
 
     async def take(self, incoming: Incoming, after: After | None = None) -> bool:
@@ -190,11 +193,16 @@ class Turns:
 
     async def run(self, key: TurnKey) -> None:
         """Answer the turn, or go on where an earlier run of it was cut off."""
+        with self._metrics.turn(key.chat.platform) as watch:
+            await self._run(key, watch)
+
+    async def _run(self, key: TurnKey, watch: Watch) -> None:
         platform = await self._platform(key.chat.platform)
         turn = await self._history.turn(key)
         if turn is None or turn.settled:
             return
         reply = await self._reply(turn, platform)
+        self._metrics.began(watch, turn, reply.counts)
         if turn.outcome is not None:
             # The model had said its last word when the earlier run was cut off.
             reply.write(turn.answer or "")
@@ -206,8 +214,9 @@ class Turns:
         elif not turn.question:
             delivered = Delivered.REMOVED  # Its asker took it back before its time came.
         else:
-            delivered = await self._answer(turn, reply)
+            delivered = await self._answer(turn, reply, watch)
         gone = delivered is Delivered.REMOVED
+        watch.outcome = Outcome.REMOVED.value if gone else watch.outcome
         await self._history.settle(turn, Outcome.REMOVED if gone else None)
         await platform.settled(turn)
 
@@ -246,13 +255,14 @@ class Turns:
                 return texts.help_text()
         return _SAID.get(turn.command, turn.question)
 
-    async def _answer(self, turn: Turn, reply: Reply) -> Delivered:
+    async def _answer(self, turn: Turn, reply: Reply, watch: Watch) -> Delivered:
         """Ask the model, and show what it says while it says it."""
         delivering = asyncio.create_task(reply.deliver())
         try:
             with self._control.running(turn) as stop:
                 answer = await self._ask(turn, reply, delivering, stop)
                 await self._lease.held()  # Another replica may have gone on with it.
+                watch.outcome = answer.outcome.value
                 await self._history.end(
                     turn,
                     answer.text,

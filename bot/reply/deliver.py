@@ -76,6 +76,11 @@ class Counts:
     refusals: int = 0
     ambiguous: int = 0
     """Creates of unknown fate that were sent again: each may have left an orphan message."""
+    first_shown: float | None = None
+    """When the first text was shown, the last word was said, all of it was shown; on the event
+    loop's clock."""
+    ended: float | None = None
+    delivered: float | None = None
 
 
 class Reply:
@@ -157,6 +162,7 @@ class Reply:
         """The answer is complete; `notice` is shown below it."""
         if self._plan.begun:
             self._gate.pace.ended(self._loop.time() - self._begun)
+        self.counts.ended = self._loop.time()
         self._plan.end(notice)
         self._news.set()
         self._gate.changed()
@@ -187,6 +193,7 @@ class Reply:
             return Delivered.CLOSED
         finally:
             self._text_shown.set()
+        self.counts.delivered = self._loop.time()
         return Delivered.WHOLE
 
     async def _take(self, call: Call, step: Step) -> None:
@@ -218,6 +225,8 @@ class Reply:
         self._failures = self._unknown_creates = 0
         self._unsure = None
         self._since = self._loop.time()
+        if self.counts.first_shown is None:
+            self.counts.first_shown = self._since
         self._gate.pace.succeeded(call, self._since)
 
     async def _show(self, show: Show) -> None:
