@@ -107,6 +107,23 @@ class App:
             exc_info=None if isinstance(error, PlatformError) else error,
         )
 
+    async def drain(self, enough: asyncio.Event) -> None:
+        """Begin no answer any more; give those under way `server.grace` seconds, or until `enough`.
+
+        What has not ended by then goes on at the next start.
+        """
+        grace, running = self._settings.server.grace, self._queue.running
+        log.info("stopping; a second signal ends the wait", answers=running, seconds=grace)
+        ending = asyncio.create_task(self._queue.drain())
+        hurrying = asyncio.create_task(enough.wait())
+        self.turns.wait_no_longer()
+        waits = {ending, hurrying}
+        await asyncio.wait(waits, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        later = self._queue.running
+        log.info("stopped", ended=max(0, running - later), go_on_at_the_next_start=later)
+
     async def close(self) -> None:
         """Let calls under way end; turns that are not finished go on at the next start."""
         closing = [platform.close() for platform in self.turns.platforms.values()]
@@ -152,13 +169,21 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings) -> int:
     app = App(settings)
     serving = asyncio.create_task(app.serve())
+    enough = asyncio.Event()
+
+    def told_to_stop() -> None:
+        if serving.cancelling():
+            enough.set()
+        else:
+            serving.cancel()
+
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, serving.cancel)
+        loop.add_signal_handler(name, told_to_stop)
     try:
         await serving
     except asyncio.CancelledError:
-        log.info("stopping; unfinished answers go on at the next start")
+        await app.drain(enough)
     finally:
         await app.close()
     return 0

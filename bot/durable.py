@@ -51,6 +51,7 @@ class TurnQueue:
         self._wake_owed = False
         """A claim is asked for that has not begun: it will see what is put until then."""
         self._closed = False
+        """No turn is begun any more."""
         DBOS(
             config={
                 "name": "parlance",
@@ -88,17 +89,34 @@ class TurnQueue:
             await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
         self._wake()
 
+    @property
+    def running(self) -> int:
+        """Turns under way."""
+        return len(self._running)
+
+    async def drain(self) -> None:
+        """Begin no turn any more, and return when those under way have ended."""
+        self._begin_no_more()
+        while self._running:
+            await asyncio.wait(self._running)
+
     async def close(self) -> None:
         """Cut the turns under way: they are still owed, and go on in the next process."""
-        self._closed = True
-        # It warns of each turn that is cut, which is what is meant to happen here.
-        logging.getLogger("dbos").setLevel(logging.ERROR)
+        self._begin_no_more()
         for turn in self._running:
             # A cancelled task writes nothing down as done, unlike a cancelled workflow.
             turn.cancel()
         await asyncio.gather(*self._running, *self._wakes, return_exceptions=True)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         self._engine.dispose()
+
+    def _begin_no_more(self) -> None:
+        self._closed = True
+        # It warns of each turn that is cut, which is what is meant to happen here.
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        # Its own polls would go on to claim turns, and so keep them from other processes.
+        for stop in _get_dbos_instance().background_thread_stop_events:
+            stop.set()
 
     async def _turn(self, key: str) -> None:
         if self._closed:

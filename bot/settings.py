@@ -174,6 +174,8 @@ class ServerSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: off."""
+    grace: Annotated[float, Field(ge=0)] = 20.0
+    """Seconds that answers under way are given to end when the bot is told to stop."""
 
 
 class LogSettings(Section):

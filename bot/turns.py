@@ -134,6 +134,8 @@ class Turns:
         self._control = control
         self._chat = chat
         self._tokens = TokenCount()
+        self._waiting: set[asyncio.Task[object]] = set()
+        """Turns whose platform can't be spoken to yet."""
 
     async def take(self, incoming: Incoming, after: After | None = None) -> bool:
         """Owe `incoming` an answer; False where it gets none.
@@ -213,13 +215,24 @@ class Turns:
 
         A turn whose platform can't be reached, or is not configured any more, is still owed.
         """
-        platform = self.platforms.get(name)
-        if platform is None:
-            log.warning("answers wait for a platform that is not configured", platform=name)
-            await asyncio.Event().wait()
-            raise AssertionError
-        await platform.ready()
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            platform = self.platforms.get(name)
+            if platform is None:
+                log.warning("answers wait for a platform that is not configured", platform=name)
+                await asyncio.Event().wait()
+                raise AssertionError
+            await platform.ready()
+        finally:
+            self._waiting.discard(task)
         return platform
+
+    def wait_no_longer(self) -> None:
+        """Cut the turns that wait for a platform: they are still owed."""
+        for turn in self._waiting:
+            turn.cancel()
 
     async def _reply(self, turn: Turn, platform: Platform) -> Reply:
         return Reply(

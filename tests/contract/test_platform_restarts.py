@@ -77,6 +77,7 @@ async def test_a_stop_loses_neither_the_answer_begun_nor_what_was_said(
 ) -> None:
     llm.script(Script(text=numbered(150), rate=60), when="at length")
     ada, bob = venue.person("Ada"), venue.person("Bob")
+    own_bot.environment = {"PARLANCE__SERVER__GRACE": "0"}
     await own_bot.start()
     await bob.say("my name is Bob")
     await venue.wait(bob.chat, "my name is Bob")
@@ -92,6 +93,20 @@ async def test_a_stop_loses_neither_the_answer_begun_nor_what_was_said(
         "my name is Bob",
         "what is it?",
     ]
+    assert "Traceback" not in own_bot.log
+
+
+async def test_an_answer_that_ends_within_the_grace_is_whole_before_the_bot_is_gone(
+    venue: Venue, llm: LlmSandbox, own_bot: BotProcess
+) -> None:
+    llm.script(Script(text=numbered(120), rate=60), when="in time")
+    ada = venue.person("Ada")
+    await own_bot.start()
+    await ada.say("in time")
+    begun = await venue.wait(ada.chat, "w20")
+    assert await own_bot.stop() == 0
+    assert venue.has(ada.chat, 120)
+    assert ids(venue, ada.chat) == [begun.id]
     assert "Traceback" not in own_bot.log
 
 
