@@ -75,11 +75,16 @@ class Plan:
         pages: Pages,
         posted: Sequence[tuple[int, str]] = (),
         *,
+        stood: int = 0,
         fresh_final: bool = False,
     ) -> None:
-        """`posted`: the messages that an earlier run of this turn created, with their numbers."""
+        """`posted`: the messages that an earlier run of this turn created, with their numbers.
+
+        `stood`: how many characters of the answer they show, as far as is known.
+        """
         self._pages = pages
         self._posted = [_Posted(number, message) for number, message in posted]
+        self._stood = stood
         self._fresh_final = fresh_final
         self._created = self._posted[-1].number + 1 if self._posted else 0
         self._replaced: list[str] = []
@@ -104,6 +109,14 @@ class Plan:
     @property
     def ended(self) -> bool:
         return self._ended
+
+    @property
+    def overtaking(self) -> bool:
+        """Whether the reader sees more of an earlier run's answer than is written by now.
+
+        It stays until the answer is longer, or complete: nobody is shown a text that shrinks.
+        """
+        return not self._ended and self._written <= self._stood
 
     @property
     def creates(self) -> bool:
@@ -142,7 +155,7 @@ class Plan:
         """What to do now; the same answer until something is written, shown or ended."""
         if self._replaced and not self.creates:
             return Remove(self._replaced[-1])
-        pages = self._pages.view(self._settled + 1)
+        pages = () if self.overtaking else self._pages.view(self._settled + 1)
         while self._settled < len(pages):
             number, page = self._settled, pages[self._settled]
             last = self._pages.complete and number == len(pages) - 1
