@@ -130,6 +130,7 @@ class App:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS):
                 await asyncio.gather(*closing, return_exceptions=True)
+        await self.turns.partials.close()
         await self._queue.close()
         await self._lessons.save()
         await self._chain.close()

@@ -39,6 +39,8 @@ turns = sa.Table(
     sa.Column("notice", sa.String),
     # As the model's server counted them.
     sa.Column("answer_tokens", sa.Integer),
+    # The answer so far, while the turn is being answered: what a crash leaves of it.
+    sa.Column("partial", sa.String),
     # The reader has all of it, or will never have more.
     sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("turns_by_chat", "chat", "seq"),
@@ -89,6 +91,8 @@ class Outcome(StrEnum):
     """The reader said stop."""
     REMOVED = "removed"
     """The reader deleted the answer, or the question."""
+    ABANDONED = "abandoned"
+    """It was too old when the bot came back after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class Turn:
     notice: str | None
     answer_tokens: int | None
     settled: bool
+    partial: str | None = None
+    """What an earlier process had of the answer when it saved it last; None once it has ended."""
 
 
 def turn_of(row: sa.Row[tuple[object, ...]]) -> Turn:
@@ -139,4 +145,5 @@ def turn_of(row: sa.Row[tuple[object, ...]]) -> Turn:
         notice=row.notice,
         answer_tokens=row.answer_tokens,
         settled=row.settled,
+        partial=row.partial,
     )

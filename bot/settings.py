@@ -149,7 +149,9 @@ class ChatSettings(Section):
     history_tokens: Annotated[int, Field(gt=0)] = 8000
     """The most tokens of earlier messages that are sent with a question."""
     resume: bool = False
-    """Whether another provider is asked to go on with an answer that broke off."""
+    """Whether an answer that broke off is gone on with: by another provider, or after a restart."""
+    resume_within: Seconds = 600.0
+    """How old a question may be that is still answered after a restart."""
 
 
 class StorageSettings(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from bot import prompt, texts
+from bot import prompt, recovery, texts
 from bot.commands import CommandName
 from bot.reply.deliver import Delivered, Reply
 from bot.schema import Outcome
@@ -134,6 +135,8 @@ class Turns:
         self._control = control
         self._chat = chat
         self._tokens = TokenCount()
+        self.partials = recovery.Partials(history.save_partials)
+        self._started_at = time.time()
         self._waiting: set[asyncio.Task[object]] = set()
         """Turns whose platform can't be spoken to yet."""
 
@@ -193,13 +196,15 @@ class Turns:
         turn = await self._history.turn(key)
         if turn is None or turn.settled:
             return
-        reply = await self._reply(turn, platform)
+        posted = await self._history.messages(turn)
+        turn = await self._unless_too_old(turn, begun=bool(posted or turn.partial))
+        reply = self._reply(turn, platform, posted)
         if turn.outcome is not None:
             # The model had said its last word when the earlier run was cut off.
             reply.write(turn.answer or "")
             reply.end(turn.notice or "")
             delivered = await reply.deliver()
-        elif turn.command and not (turn.command == CommandName.RETRY and turn.question):
+        elif turn.command and not _asks_model(turn):
             reply.end(self._carry_out(turn))
             delivered = await reply.deliver()
         elif not turn.question:
@@ -234,13 +239,29 @@ class Turns:
         for turn in self._waiting:
             turn.cancel()
 
-    async def _reply(self, turn: Turn, platform: Platform) -> Reply:
+    async def _unless_too_old(self, turn: Turn, *, begun: bool) -> Turn:
+        """Return `turn`, ended with a notice where it is too old to be answered after a restart."""
+        if turn.outcome is not None or not _asks_model(turn):
+            return turn
+        now, within = time.time(), self._chat.resume_within
+        if not recovery.too_old(
+            turn, begun=begun, started_at=self._started_at, now=now, within=within
+        ):
+            return turn
+        log.info("too old to be answered after a restart", turn=str(turn.key), begun=begun)
+        partial = turn.partial or ""
+        notice = texts.CUT_OFF if begun else texts.WAS_AWAY
+        await self._history.end(turn, partial, Outcome.ABANDONED, notice=notice, tokens=None)
+        return replace(turn, answer=partial, outcome=Outcome.ABANDONED, notice=notice)
+
+    def _reply(self, turn: Turn, platform: Platform, posted: list[tuple[int, str]]) -> Reply:
         return Reply(
             platform.surface(turn),
             platform.gate,
             _TurnLedger(self._history, turn),
             nonce=str(turn.key),
-            posted=await self._history.messages(turn),
+            posted=posted,
+            stood=len(turn.partial or "") if posted else 0,
         )
 
     def _carry_out(self, turn: Turn) -> str:
@@ -298,13 +319,18 @@ class Turns:
     ) -> _Answer:
         """Read the model to its end, or until the reader will have no more of it."""
         answer = _Answer()
-        reading = asyncio.create_task(self._read(turn, reply, answer))
-        try:
-            await _first({reading, delivering}, stop)
-        finally:
-            cut = reading.cancel()
-        # A reading that was cut closes its connection before the turn goes on.
-        await asyncio.wait({reading})
+        with self.partials.writing(turn, lambda: answer.text):
+            reading = asyncio.create_task(self._read(turn, reply, answer))
+            try:
+                await _first({reading, delivering}, stop)
+            finally:
+                cut = reading.cancel()
+            # A reading that was cut closes its connection before the turn goes on.
+            await asyncio.wait({reading})
+        if not answer.parts and turn.partial:
+            # Nothing came in place of what stands before the reader: that stays.
+            answer.parts.append(turn.partial)
+            reply.write(turn.partial)
         if cut and stop.is_set():
             answer.outcome, answer.notice = Outcome.STOPPED, texts.STOPPED
         elif cut:
@@ -319,10 +345,13 @@ class Turns:
         # Reading is a task of its own: what its log lines name ends with it.
         structlog.contextvars.bind_contextvars(turn=str(turn.key))
         past = await self._past(turn)
+        if begun := self._gone_on_with(turn):
+            answer.parts.append(begun)
+            reply.write(begun)
         try:
             await self._listen(turn, past, reply, answer)
         except ContextTooLongError as error:
-            if not past or answer.parts:
+            if not past or answer.text != begun:
                 raise
             past = self._newer_half(past)
             log.warning(
@@ -335,7 +364,8 @@ class Turns:
     async def _listen(self, turn: Turn, past: list[Turn], reply: Reply, answer: _Answer) -> None:
         conversation = prompt.messages(self._chat.system_prompt, past, turn)
         answer.alone = not past
-        async with aclosing(self._chain.stream(conversation)) as events:
+        begun = self._gone_on_with(turn)
+        async with aclosing(self._chain.stream(conversation, begun)) as events:
             async for event in events:
                 match event:
                     case TextDelta(text):
@@ -352,11 +382,17 @@ class Turns:
             said = [message.text for message in conversation]
             self._tokens.learn(said, answer.usage.input_tokens)
 
+    def _gone_on_with(self, turn: Turn) -> str:
+        """What an earlier process left of the answer, where the model is asked for the rest."""
+        return (turn.partial or "") if self._chat.resume else ""
+
     async def _past(self, turn: Turn) -> list[Turn]:
         """As much of the chat as the model may be given beside the question."""
         count = self._tokens.message
         budget = self._chat.history_tokens
         budget -= count(self._chat.system_prompt) + count(turn.question)
+        if begun := self._gone_on_with(turn):
+            budget -= count(begun)
         return await self._history.window(turn, budget, self._cost)
 
     def _newer_half(self, past: list[Turn]) -> list[Turn]:
@@ -373,6 +409,11 @@ class Turns:
     def _cost(self, past: Turn) -> int:
         count = self._tokens.message
         return count(past.question) + (past.answer_tokens or count(prompt.answer(past)))
+
+
+def _asks_model(turn: Turn) -> bool:
+    """Whether `turn` is a question that was not taken back, or a /retry of one."""
+    return bool(turn.question) and turn.command in ("", CommandName.RETRY)
 
 
 async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:

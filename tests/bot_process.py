@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from sandbox.discord.server import DiscordSandbox
@@ -100,10 +100,10 @@ class BotProcess:
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
 
-    async def logged(self, text: str) -> None:
-        """Wait until the log holds `text`."""
+    async def until(self, predicate: Callable[[], object]) -> None:
+        """Wait until `predicate` holds, which looks at the bot's files."""
         async with asyncio.timeout(30):
-            while text not in self.log:  # noqa: ASYNC110 - a file tells nobody that it grew
+            while not predicate():  # noqa: ASYNC110 - a file tells nobody that it has changed
                 await asyncio.sleep(0.02)
 
     def terminate(self) -> None:

@@ -67,7 +67,7 @@ async def test_a_second_signal_ends_the_grace(
     await ada.say("go")
     await tg.wait(lambda m: "w9" in m.text)
     bot.terminate()
-    await bot.logged("stopping")
+    await bot.until(lambda: "stopping" in bot.log)
     bot.terminate()
     assert await bot.exited() == 0
     assert "Traceback" not in bot.log
@@ -88,7 +88,7 @@ async def test_nobody_waits_for_an_answer_whose_platform_can_not_be_reached(
     bot.environment = {"PARLANCE__SERVER__GRACE": "3600"}
     tg.fault("reset", method="getMe", count=None)
     await bot.start(ready=False)
-    await bot.logged("can't be reached")
+    await bot.until(lambda: "can't be reached" in bot.log)
     assert await bot.stop() == 0
     tg.faults.clear()
     await bot.start()
