@@ -62,6 +62,8 @@ class App:
         self._queue = self.turns.queue = TurnQueue(queue_path, self.turns.run)
         platforms = self.turns.platforms
         platforms.update(self._platforms())
+        self._beside: list[asyncio.Task[None]] = []
+        """What runs until `close`, so also while the last answers end."""
         self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
 
     def _platforms(self) -> Iterator[tuple[str, Platform]]:
@@ -79,7 +81,7 @@ class App:
         """Run until cancelled, or until the last platform turns us away: raises PlatformError."""
         await self._lessons.recall()
         await self._queue.start()
-        saving = asyncio.create_task(self._lessons.keep_saving())
+        self._beside.append(asyncio.create_task(self._lessons.keep_saving()))
         serving = {
             asyncio.create_task(platform.serve()): name
             for name, platform in self.turns.platforms.items()
@@ -90,9 +92,9 @@ class App:
                 for task in ended:
                     self._ended(serving.pop(task), task.exception(), alone=not serving)
         finally:
-            for task in (saving, *serving):
+            for task in serving:
                 task.cancel()
-            await asyncio.gather(saving, *serving, return_exceptions=True)
+            await asyncio.gather(*serving, return_exceptions=True)
 
     @staticmethod
     def _ended(name: str, error: BaseException | None, *, alone: bool) -> None:
@@ -132,6 +134,9 @@ class App:
                 await asyncio.gather(*closing, return_exceptions=True)
         await self.turns.partials.close()
         await self._queue.close()
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         await self._lessons.save()
         await self._chain.close()
         await self.history.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from bot import prompt, recovery, texts
+from bot.answer import Answer
 from bot.commands import CommandName
 from bot.reply.deliver import Delivered, Reply
 from bot.schema import Outcome
@@ -20,7 +21,6 @@ from providers.base import (
     ContextTooLongError,
     Finish,
     FinishReason,
-    ProviderError,
     TextDelta,
     Usage,
 )
@@ -84,22 +84,6 @@ class Platform(Protocol):
     async def close(self) -> None:
         """Finish the calls under way and close the connections."""
         ...
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What the model has said so far, and how it ended."""
-
-    alone: bool = False
-    """The question was asked without anything that was said before it."""
-    parts: list[str] = field(default_factory=list)
-    outcome: Outcome = Outcome.WHOLE
-    notice: str = ""
-    usage: Usage = field(default_factory=Usage)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.parts)
 
 
 class _TurnLedger:
@@ -316,9 +300,9 @@ class Turns:
         reply: Reply,
         delivering: asyncio.Task[Delivered],
         stop: asyncio.Event,
-    ) -> _Answer:
+    ) -> Answer:
         """Read the model to its end, or until the reader will have no more of it."""
-        answer = _Answer()
+        answer = Answer()
         with self.partials.writing(turn, lambda: answer.text):
             reading = asyncio.create_task(self._read(turn, reply, answer))
             try:
@@ -336,12 +320,12 @@ class Turns:
         elif cut:
             answer.outcome = Outcome.PARTIAL  # Nobody reads on.
         elif error := reading.exception():
-            _fail(answer, error, turn)
+            answer.fail(error, turn)
         if not stop.is_set() and not delivering.done():
             reply.end(answer.notice)
         return answer
 
-    async def _read(self, turn: Turn, reply: Reply, answer: _Answer) -> None:
+    async def _read(self, turn: Turn, reply: Reply, answer: Answer) -> None:
         # Reading is a task of its own: what its log lines name ends with it.
         structlog.contextvars.bind_contextvars(turn=str(turn.key))
         past = await self._past(turn)
@@ -361,7 +345,7 @@ class Turns:
             )
             await self._listen(turn, past, reply, answer)
 
-    async def _listen(self, turn: Turn, past: list[Turn], reply: Reply, answer: _Answer) -> None:
+    async def _listen(self, turn: Turn, past: list[Turn], reply: Reply, answer: Answer) -> None:
         conversation = prompt.messages(self._chat.system_prompt, past, turn)
         answer.alone = not past
         begun = self._gone_on_with(turn)
@@ -423,20 +407,3 @@ async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:
         await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-
-
-def _fail(answer: _Answer, error: BaseException, turn: Turn) -> None:
-    """The model's side failed: say so below what there is."""
-    partial = bool(answer.text.strip())
-    answer.outcome = Outcome.PARTIAL if partial else Outcome.FAILED
-    if isinstance(error, ProviderError):
-        too_long = isinstance(error, ContextTooLongError) and answer.alone and not partial
-        answer.notice = (
-            texts.QUESTION_TOO_LONG if too_long else texts.failure(error, partial=partial)
-        )
-        log.warning(
-            "provider failed", turn=str(turn.key), kind=type(error).__name__, reason=str(error)
-        )
-    else:
-        answer.notice = texts.INTERNAL_ERROR
-        log.error("reading the provider failed", turn=str(turn.key), exc_info=error)
