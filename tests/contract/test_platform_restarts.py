@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from words import numbered
 
-from sandbox.llm.script import Script, Silence
+from sandbox.llm.script import Script, Silence, Stall
 
 if TYPE_CHECKING:
     from bot_process import BotProcess
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
     from sandbox.llm.server import LlmSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def saved(bot: BotProcess) -> str:
+    """What stands in the history of answers that are being written."""
+    with closing(sqlite3.connect(bot.folder / "parlance.db")) as db:
+        return "\n".join(text for (text,) in db.execute("SELECT partial FROM turns") if text)
 
 
 def ids(venue: Venue, place: Place) -> list[int]:
@@ -70,6 +78,36 @@ async def test_a_kill_between_the_platforms_taking_a_message_and_its_answer(
     assert kept.id == whole.id
     assert len(orphans) == venue.orphans
     assert all(len(each.text) < len(whole.text) / 2 for each in orphans)
+
+
+async def test_what_is_too_old_after_a_kill_is_told_so_and_retry_asks_it_again(
+    venue: Venue, llm: LlmSandbox, own_bot: BotProcess
+) -> None:
+    llm.script(Script(text=numbered(90), fault=Stall(after=60)), times=1, when="begun")
+    llm.script(Script(fault=Silence()), times=1, when="not yet")
+    ada, bob = venue.person("Ada"), venue.person("Bob")
+    await own_bot.start()
+    before = len(llm.requests)
+    await ada.say("begun")
+    await bob.say("not yet")
+    begun = await venue.wait(ada.chat, "w59")
+    await llm.until(lambda: len(llm.requests) == before + 2)
+    await own_bot.until(lambda: "w59" in saved(own_bot))
+    await own_bot.kill()
+    own_bot.environment = {"PARLANCE__CHAT__RESUME_WITHIN": "0.001"}
+    await own_bot.start()
+    told = await venue.wait(ada.chat, "cut off here")
+    assert told.id == begun.id
+    assert venue.has(ada.chat, 60)
+    assert "/retry" in told.text
+    assert "/retry" in (await venue.wait(bob.chat, "was away")).text
+    assert len(llm.requests) == before + 2
+    for person, question in ((ada, "begun"), (bob, "not yet")):
+        await person.command("retry")
+        answer = await venue.wait(person.chat, "You wrote:")
+        assert question in answer.text
+        assert len(venue.replies(person.chat)) == 2
+    assert "Traceback" not in own_bot.log
 
 
 async def test_a_stop_loses_neither_the_answer_begun_nor_what_was_said(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from chat import numbered, numbers, replies, words_in
@@ -24,9 +25,8 @@ RESUME = {"PARLANCE__CHAT__RESUME": "true"}
 
 def saved(bot: BotProcess) -> str:
     """The answer so far of the only question."""
-    with sqlite3.connect(bot.folder / "parlance.db") as db:
+    with closing(sqlite3.connect(bot.folder / "parlance.db")) as db:
         ((partial,),) = db.execute("SELECT partial FROM turns").fetchall()
-    db.close()
     return str(partial or "")
 
 
