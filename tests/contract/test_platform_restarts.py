@@ -134,16 +134,45 @@ async def test_a_stop_loses_neither_the_answer_begun_nor_what_was_said(
     assert "Traceback" not in own_bot.log
 
 
-async def test_an_answer_that_ends_within_the_grace_is_whole_before_the_bot_is_gone(
+async def test_within_the_grace_what_is_begun_ends_and_nothing_new_is_begun(
     venue: Venue, llm: LlmSandbox, own_bot: BotProcess
 ) -> None:
-    llm.script(Script(text=numbered(120), rate=60), when="in time")
-    ada = venue.person("Ada")
+    llm.script(Script(text=numbered(240), rate=60), when="in time")
+    ada, bob = venue.person("Ada"), venue.person("Bob")
     await own_bot.start()
+    await bob.say("hello")
+    await venue.wait(bob.chat, "hello")
     await ada.say("in time")
     begun = await venue.wait(ada.chat, "w20")
-    assert await own_bot.stop() == 0
-    assert venue.has(ada.chat, 120)
+    asked = len(llm.requests)
+    own_bot.terminate()
+    await own_bot.until(lambda: "stopping" in own_bot.log)
+    await ada.say("behind it")
+    await bob.say("too late")
+    assert await own_bot.exited() == 0
+    assert venue.has(ada.chat, 240)
+    assert ids(venue, ada.chat) == [begun.id]
+    assert len(llm.requests) == asked
+    await own_bot.start()
+    await venue.wait(ada.chat, "behind it")
+    await venue.wait(bob.chat, "too late")
+    assert "Traceback" not in own_bot.log
+
+
+async def test_a_kill_within_the_grace_is_like_any_other(
+    venue: Venue, llm: LlmSandbox, own_bot: BotProcess
+) -> None:
+    llm.script(Script(text=numbered(240), rate=60), when="not in time")
+    ada = venue.person("Ada")
+    await own_bot.start()
+    await ada.say("not in time")
+    begun = await venue.wait(ada.chat, "w20")
+    own_bot.terminate()
+    await own_bot.until(lambda: "stopping" in own_bot.log)
+    await own_bot.kill()
+    assert not venue.has(ada.chat, 240)
+    await own_bot.start()
+    await venue.until(lambda: venue.has(ada.chat, 240), within=20)
     assert ids(venue, ada.chat) == [begun.id]
     assert "Traceback" not in own_bot.log
 
