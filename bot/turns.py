@@ -311,10 +311,10 @@ class Turns:
                 cut = reading.cancel()
             # A reading that was cut closes its connection before the turn goes on.
             await asyncio.wait({reading})
-        if not answer.parts and turn.partial:
-            # Nothing came in place of what stands before the reader: that stays.
-            answer.parts.append(turn.partial)
-            reply.write(turn.partial)
+        broken = cut or reading.exception() is not None
+        if broken and turn.partial and reply.restore(turn.partial):
+            # Less came than what stands before the reader: that stays.
+            answer.parts[:] = [turn.partial]
         if cut and stop.is_set():
             answer.outcome, answer.notice = Outcome.STOPPED, texts.STOPPED
         elif cut:

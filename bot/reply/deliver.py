@@ -157,6 +157,10 @@ class Reply:
         self._plan.write(delta)
         self._news.set()
 
+    def restore(self, text: str) -> bool:
+        """Show `text` of an earlier run in place of what is written, if that is not shown yet."""
+        return self._plan.restore(text)
+
     def end(self, notice: str = "") -> None:
         """The answer is complete; `notice` is shown below it."""
         if self._plan.begun:

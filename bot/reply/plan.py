@@ -134,6 +134,18 @@ class Plan:
         self._written += len(delta)
         self._pages.write(delta)
 
+    def restore(self, text: str) -> bool:
+        """Go on from `text`, which an earlier run has shown; False where this run has overtaken it.
+
+        What was written is dropped: it was not shown.
+        """
+        if not self.overtaking:
+            return False
+        self._pages.clear()
+        self._written = 0
+        self.write(text)
+        return True
+
     def end(self, notice: str = "") -> None:
         """The answer is complete; `notice` is a line of our own below it."""
         assert not self._ended

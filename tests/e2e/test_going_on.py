@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chat import numbered, numbers, replies, words_in
 
 from bot import texts
-from sandbox.llm.script import HttpReply, Script, Silence, Stall
+from sandbox.llm.script import Cut, HttpReply, Script, Silence, Stall
 
 if TYPE_CHECKING:
     from bot_process import BotProcess
@@ -122,6 +122,19 @@ async def test_what_stood_there_stays_where_the_model_has_nothing_to_say_any_mor
     await bot.start()
     await tg.until(lambda: "⚠️" in begun.text)
     assert numbers(begun.text) == list(range(60))
+    assert replies(tg, ada) == [begun]
+
+
+async def test_what_stood_there_stays_where_the_new_answer_breaks_off_before_it_is_longer(
+    tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
+) -> None:
+    llm.script(Script(text=numbered(90), fault=Stall(after=60)), times=1)
+    llm.script(Script(text=f"Now: {numbered(90)}", fault=Cut(after=20)))
+    ada = tg.user("Ada")
+    begun, partial = await cut_off(tg, bot, ada)
+    await bot.start()
+    await tg.until(lambda: "⚠️" in begun.text)
+    assert begun.text.startswith(f"{partial}\n\n⚠️")
     assert replies(tg, ada) == [begun]
 
 

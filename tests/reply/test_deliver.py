@@ -333,6 +333,25 @@ def test_an_answer_that_is_shorter_than_what_stood_there_takes_its_place_when_it
     assert [p.text for _, p in surface.messages["1"].versions] == [words(100), words(50)]
 
 
+def test_what_stood_there_is_restored_unless_it_was_overtaken() -> None:
+    async def main(written: str) -> tuple[bool, list[str]]:
+        surface = FakeSurface(page_size=400)
+        surface.messages["1"] = Shown([(0.0, Rendered("what stood there"))])
+        surface.restarted = True
+        speaker = reply(surface, ledger=MemoryLedger({0: "1"}), stood=16)
+        delivering = asyncio.create_task(speaker.deliver())
+        speaker.write(written)
+        await asyncio.sleep(1)
+        restored = speaker.restore("what stood there")
+        speaker.end("It broke off.")
+        await delivering
+        return restored, surface.texts()
+
+    assert run(main("another")) == (True, ["what stood there\n\nIt broke off."])
+    longer = "another text that is longer"
+    assert run(main(longer)) == (False, [f"{longer}\n\nIt broke off."])
+
+
 def test_the_reader_sees_typing_while_an_answer_overtakes_what_stood_there() -> None:
     async def main() -> tuple[int, int]:
         surface, ledger = FakeSurface(), MemoryLedger({0: "1"})
