@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from bot.schema import Text
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -10,4 +12,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("turns", sa.Column("partial", sa.String))
+    op.add_column("turns", sa.Column("partial", Text))
