@@ -77,6 +77,8 @@ class App:
         self._readiness = Readiness(platforms, self.history)
         self._server = self._make_server()
         platforms.update(self._platforms())
+        self._beside: list[asyncio.Task[None]] = []
+        """What runs until `close`, so also while the last answers end."""
         self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
         if self._cluster:
             gates = [platform.gate for platform in platforms.values()]
@@ -118,9 +120,9 @@ class App:
                 raise SettingError(str(error)) from None
         await self._lessons.recall()
         await self._queue.start()
-        beside = [asyncio.create_task(self._lessons.keep_saving())]
+        self._beside.append(asyncio.create_task(self._lessons.keep_saving()))
         if self._cluster:
-            beside.append(asyncio.create_task(self._cluster.run()))
+            self._beside.append(asyncio.create_task(self._cluster.run()))
             await self._cluster.joined()
         serving = {
             asyncio.create_task(platform.serve()): name
@@ -132,9 +134,9 @@ class App:
                 for task in ended:
                     self._ended(serving.pop(task), task.exception(), alone=not serving)
         finally:
-            for task in (*beside, *serving):
+            for task in serving:
                 task.cancel()
-            await asyncio.gather(*beside, *serving, return_exceptions=True)
+            await asyncio.gather(*serving, return_exceptions=True)
 
     def _ended(self, name: str, error: BaseException | None, *, alone: bool) -> None:
         """One platform that is down does not disturb the others."""
@@ -149,15 +151,38 @@ class App:
             exc_info=None if isinstance(error, PlatformError) else error,
         )
 
+    async def drain(self, enough: asyncio.Event) -> None:
+        """Begin no answer any more; give those under way `server.grace` seconds, or until `enough`.
+
+        What has not ended by then goes on at the next start.
+        """
+        self._readiness.stopping = True
+        if self._cluster:
+            await self._cluster.resign()
+        grace, running = self._settings.server.grace, self._queue.running
+        log.info("stopping; a second signal ends the wait", answers=running, seconds=grace)
+        ending = asyncio.create_task(self._queue.drain())
+        hurrying = asyncio.create_task(enough.wait())
+        self.turns.wait_no_longer()
+        waits = {ending, hurrying}
+        await asyncio.wait(waits, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        later = self._queue.running
+        log.info("stopped", ended=max(0, running - later), go_on_at_the_next_start=later)
+
     async def close(self) -> None:
         """Let calls under way end; turns that are not finished go on at the next start."""
-        self._readiness.stopping = True
         closing = [platform.close() for platform in self.turns.platforms.values()]
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS):
                 await asyncio.gather(*closing, return_exceptions=True)
         if self._server:
             await self._server.close()
+        await self.turns.partials.close()
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         await self._queue.close()
         if self._cluster:
             await self._cluster.leave()
@@ -225,13 +250,21 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings) -> int:
     app = App(settings)
     serving = asyncio.create_task(app.serve())
+    enough = asyncio.Event()
+
+    def told_to_stop() -> None:
+        if serving.cancelling():
+            enough.set()
+        else:
+            serving.cancel()
+
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, serving.cancel)
+        loop.add_signal_handler(name, told_to_stop)
     try:
         await serving
     except asyncio.CancelledError:
-        log.info("stopping; unfinished answers go on at the next start")
+        await app.drain(enough)
     finally:
         await app.close()
     return 0

@@ -70,7 +70,9 @@ _JOIN: Final = """
     INSERT INTO replicas (id, beat) VALUES (%s, clock_timestamp())
     ON CONFLICT (id) DO UPDATE SET beat = excluded.beat"""
 _FORGET: Final = "DELETE FROM replicas WHERE id = %s"
-_LEAVE: Final = "UPDATE replicas SET beat = 'epoch' WHERE id = %s"
+_LEAVE: Final = """
+    INSERT INTO replicas (id, beat) VALUES (%s, 'epoch')
+    ON CONFLICT (id) DO UPDATE SET beat = excluded.beat"""
 _STARTED: Final = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float"
 _BEAT: Final = "UPDATE replicas SET beat = clock_timestamp() WHERE id = %s"
 _OTHERS: Final = """
@@ -133,6 +135,7 @@ class Cluster(Replicas):
         """Roles that are given up and still locked."""
         self._hearers: dict[str, Hearer] = {}
         self._search_at = 0.0
+        self._resigned = False
 
     # What the other parts of the bot ask.
 
@@ -182,6 +185,13 @@ class Cluster(Replicas):
         finally:
             listening.cancel()
             await asyncio.wait({listening})
+
+    async def resign(self) -> None:
+        """Be no lane's home any more; what runs here may go on."""
+        self._resigned = True
+        with suppress(psycopg.Error):
+            if self._session is not None:
+                await self._session.execute(_FORGET, (self.id,))
 
     async def leave(self) -> None:
         """Leave what is unfinished to the others. After `run` has ended, and all turns are cut."""
@@ -239,6 +249,8 @@ class Cluster(Replicas):
         """Lock what stands for us; where others took over our turns, forget them first."""
         # It waits for an earlier session of ours to end, and for whoever takes us for dead.
         await session.execute(_WAIT_FOR_LOCK, (_key(self.id),))
+        if self._resigned:
+            return
         known = await (await session.execute(_KNOWN, (self.id,))).fetchone()
         if self._joined.is_set() and known is None:
             log.warning("this replica was taken for dead; its answers go on elsewhere")

@@ -190,7 +190,9 @@ class ChatSettings(Section):
     history_tokens: Annotated[int, Field(gt=0)] = 8000
     """The most tokens of earlier messages that are sent with a question."""
     resume: bool = False
-    """Whether another provider is asked to go on with an answer that broke off."""
+    """Whether an answer that broke off is gone on with: by another provider, or after a restart."""
+    resume_within: Seconds = 600.0
+    """How old a question may be that is still answered after a restart."""
 
 
 class StorageSettings(Section):
@@ -217,6 +219,8 @@ class ServerSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: off."""
+    grace: Annotated[float, Field(ge=0)] = 20.0
+    """Seconds that answers under way are given to end when the bot is told to stop."""
 
 
 class LogSettings(Section):

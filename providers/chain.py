@@ -67,15 +67,17 @@ class Chain:
         self._failed = failed
         self._uses = count(1)
 
-    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Event | Resumed, None]:
+    async def stream(
+        self, messages: Sequence[Message], partial: str = ""
+    ) -> AsyncGenerator[Event | Resumed, None]:
         """Yield the answer to `messages` as `Provider.stream` does, whoever gives it.
 
+        After `partial`, the beginning of an answer that broke off earlier, only its continuation.
         Nothing is yielded of a provider that fails before its first text, but what it thought.
         Raises the ProviderError that tells most about why nobody answered, or, after some text,
         the one that ended it. RateLimitedError names the shortest wait of all keys.
         """
         attempts = Attempts(self._routes, self._random, _now())
-        partial = ""
         broke: ProviderError | None = None
         while (route := await self._next(attempts)) is not None:
             said: list[str] = []

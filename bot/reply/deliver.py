@@ -98,8 +98,12 @@ class Reply:
         *,
         nonce: str,
         posted: Sequence[tuple[int, str]] = (),
+        stood: int = 0,
     ) -> None:
-        """`nonce` names the turn; `posted` are the messages of an earlier, interrupted run."""
+        """`nonce` names the turn; `posted` are the messages of an earlier, interrupted run.
+
+        `stood`: how many characters of the answer they show, as far as is known.
+        """
         self.counts = Counts()
         self._surface = surface
         self._gate = gate
@@ -107,7 +111,7 @@ class Reply:
         self._nonce = nonce
         limits = surface.limits
         pages = Pages(surface.markup, limits.page_size)
-        self._plan = Plan(pages, posted, fresh_final=limits.fresh_final)
+        self._plan = Plan(pages, posted, stood=stood, fresh_final=limits.fresh_final)
         self._edit = self._create = Call(surface.chat, limits.chat)
         if limits.creates is not None:
             self._create = Call(surface.chat, limits.creates, "create")
@@ -157,6 +161,10 @@ class Reply:
             self._begun = self._since
         self._plan.write(delta)
         self._news.set()
+
+    def restore(self, text: str) -> bool:
+        """Show `text` of an earlier run in place of what is written, if that is not shown yet."""
+        return self._plan.restore(text)
 
     def end(self, notice: str = "") -> None:
         """The answer is complete; `notice` is shown below it."""
@@ -300,7 +308,8 @@ class Reply:
         """
         while not self._text_shown.is_set():
             again_in = TYPING_RETRY
-            waiting = not self._plan.ended and not self._plan.behind
+            nothing_new = self._plan.overtaking or not self._plan.behind
+            waiting = nothing_new and not self._plan.ended
             if waiting and self._gate.may_act(self._surface.chat):
                 again_in = self._surface.limits.typing_lasts - TYPING_OVERLAP
                 try:
