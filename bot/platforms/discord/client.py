@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 LONGEST_SLEEP: Final = 30.0
 """Seconds that the library may sleep on a limit inside a call; it takes no smaller value."""
+GUILDS_LATE: Final = 1.0
+"""Seconds without another guild after which all are taken to be there; the search for what was
+missed waits for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Client(discord.Client):
             http_trace=calls.trace(),
             max_ratelimit_timeout=LONGEST_SLEEP,
             chunk_guilds_at_startup=False,
+            guild_ready_timeout=GUILDS_LATE,
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,
             shard_id=shard.number if shard else None,
