@@ -63,7 +63,7 @@ class Missed:
         self._seen = 0
         """The newest message of which this shard told; 0: none."""
         self._since: int | None = None
-        """While the gateway is away: the newest message it told of before; 0: none."""
+        """Until all is found that was missed: the newest message told before; 0: none."""
         self._losses = 0
         """How often the gateway went away."""
         self._searching = asyncio.Lock()
@@ -79,7 +79,8 @@ class Missed:
     def lost(self) -> None:
         """The gateway is away."""
         self._losses += 1
-        self._since = self._since or self._seen
+        if self._since is None:  # else what was missed before is still to be found
+            self._since = self._seen
 
     def regained(self) -> None:
         """It is back and told all that was said."""
