@@ -95,15 +95,15 @@ class TurnQueue:
         )
         self._wake()
 
-    async def put(self, key: TurnKey, *, lane: str, order: int) -> None:
+    async def put(self, key: TurnKey, *, lane: str, order: int, here: bool = False) -> None:
         """Owe an answer to `key`; on return, no crash can lose it.
 
         Turns of one lane run one after another, by `order`. A key that was put before is not
-        put again.
+        put again. With `here` this replica looks for it first, wherever its lane is at home.
         """
         with SetWorkflowID(str(key)), SetEnqueueOptions(queue_partition_key=lane, priority=order):
             await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
-        home = self._replicas.home(lane)
+        home = self._replicas.id if here else self._replicas.home(lane)
         if home == self._replicas.id:
             self._wake()
         else:

@@ -97,6 +97,8 @@ class DiscordSettings(Section):
     """Whether a finished answer is posted anew, so that the channel turns unread."""
     message_content: bool | Literal["auto"] = "auto"
     """Whether to ask for the privileged intent; auto: where the application has it."""
+    shards: Annotated[int, Field(ge=0)] = 0
+    """How many connections to the gateway, over all replicas; 0: as many as Discord advises."""
 
 
 class ProviderSection(Section):

@@ -178,7 +178,7 @@ class Turns:
             lane = str(key)
         elif apart:
             lane = f"{key.chat} {sender}"
-        await self.queue.put(key, lane=lane, order=turn.seq)
+        await self.queue.put(key, lane=lane, order=turn.seq, here=incoming.here)
 
     async def run(self, key: TurnKey) -> None:
         """Answer the turn, or go on where an earlier run of it was cut off."""

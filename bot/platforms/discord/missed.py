@@ -1,7 +1,8 @@
 """What was said while the gateway could not tell it: found by asking the channels.
 
 The ids of Discord are times (https://discord.com/developers/docs/reference#snowflakes), so the
-newest one that was seen says up to when nothing was missed.
+newest one that was seen says up to when nothing was missed. Each shard is searched by itself: one
+may be away while another goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container, Iterator
 
     from bot.history import History
+    from bot.messages import TurnKey
+    from bot.platforms.discord.client import Shard
 
 log = structlog.get_logger(__name__)
 
@@ -47,24 +50,28 @@ class Missed:
     def __init__(
         self,
         client: discord.Client,
+        shard: Shard,
         history: History,
         take: Callable[[discord.Message], Awaitable[None]],
     ) -> None:
         self._client = client
+        self._shard = shard
         self._history = history
         self._take = take
+        self._earlier: list[TurnKey] = []
+        """The last turn of each chat, of all shards, before the first connection."""
         self._seen = 0
-        """The newest message of which the gateway told."""
+        """The newest message of which this shard told; 0: none."""
         self._since: int | None = None
-        """While the gateway is away: the newest message it told of before; 0: none."""
+        """Until all is found that was missed: the newest message told before; 0: none."""
         self._losses = 0
         """How often the gateway went away."""
         self._searching = asyncio.Lock()
 
     async def begin(self) -> None:
-        """Before the first connection: what an earlier process was told was not missed."""
-        recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
-        self._seen = self._since = max((int(turn.message) for turn in recent), default=0)
+        """Before the first connection: what the shard told another process was not missed."""
+        self._earlier = await self._history.latest(PLATFORM, time.time() - ACTIVE)
+        self._seen = self._since = 0
 
     def seen(self, message_id: int) -> None:
         self._seen = max(self._seen, message_id)
@@ -72,7 +79,8 @@ class Missed:
     def lost(self) -> None:
         """The gateway is away."""
         self._losses += 1
-        self._since = self._since or self._seen
+        if self._since is None:  # else what was missed before is still to be found
+            self._since = self._seen
 
     def regained(self) -> None:
         """It is back and told all that was said."""
@@ -83,25 +91,51 @@ class Missed:
         """The gateway is back and told nothing: ask the channels."""
         async with self._searching:
             losses, since = self._losses, self._seen if self._since is None else self._since
-            if since:  # else it is the first start: nothing was missed
+            if since or self._earlier:  # else it is the first start: nothing was missed
                 await self._search_since(since)
             if self._losses == losses:
                 self._since = None
 
     async def _search_since(self, since: int) -> None:
+        """`since`: the newest message that this process was told of; 0: none."""
         recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
-        bound = utcnow() - OLDEST
-        start = max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))
-        known = {int(turn.chat.thread or turn.chat.chat): turn.chat for turn in recent}
         in_guilds = {channel.id for channel in self._client.get_all_channels()}
-        direct = [id_ for id_, chat in known.items() if not chat.thread and id_ not in in_guilds]
-        places: list[discord.abc.Messageable | int]
-        places = [*self._changed(start, known.keys()), *direct[:MOST_CHATS]]
+        start = _earlier(since or self._last_known(in_guilds))
+        known = {int(turn.chat.thread or turn.chat.chat) for turn in recent}
+        places: list[tuple[discord.abc.Messageable | int, int]]
+        places = [(channel, start) for channel in self._changed(start, known)]
+        if self._shard.number == 0:
+            places += self._direct(recent, in_guilds, since)
         for wait in RETRIES:
-            places = [place for place in places if not await self._searched(place, start)]
+            places = [place for place in places if not await self._searched(*place)]
             if not places:
                 return
             await asyncio.sleep(wait)
+
+    def _last_known(self, in_guilds: Container[int]) -> int:
+        """The newest message of this shard's servers that an earlier process was told of.
+
+        Other shards may have told more since. Where this one never did: since anybody is known.
+        """
+        told = {int(turn.message): int(turn.chat.chat) in in_guilds for turn in self._earlier}
+        ours = [message for message, is_ours in told.items() if is_ours]
+        return max(ours) if ours else min(told)
+
+    def _direct(
+        self, recent: list[TurnKey], in_guilds: Container[int], since: int
+    ) -> Iterator[tuple[int, int]]:
+        """The direct chats and from where on each is read: all that is said there is answered.
+
+        What is in no server of this shard may be in one of another; that is found out later.
+        """
+        last = {int(turn.chat.chat): int(turn.message) for turn in self._earlier}
+        unknown = [
+            int(turn.chat.chat)
+            for turn in recent
+            if not turn.chat.thread and int(turn.chat.chat) not in in_guilds
+        ]
+        for chat in unknown[: MOST_CHATS * self._shard.count]:
+            yield chat, _earlier(since or last.get(chat) or min(last.values()))
 
     def _changed(self, start: int, known: Container[int]) -> Iterator[discord.abc.Messageable]:
         """The channels and threads of servers in which something was said since `start`.
@@ -125,6 +159,7 @@ class Missed:
             if isinstance(place, int):
                 channel = self._client.get_channel(place) or await self._client.fetch_channel(place)
                 if not isinstance(channel, discord.DMChannel):
+                    await asyncio.sleep(PAUSE)
                     return True
                 place = channel
             history = place.history(
@@ -142,3 +177,9 @@ class Missed:
             log.warning("discord: more was said in a channel than is read", messages=MOST_MESSAGES)
         await asyncio.sleep(PAUSE)
         return True
+
+
+def _earlier(message: int) -> int:
+    """From where on is read what was said since `message`."""
+    bound = utcnow() - OLDEST
+    return max(time_snowflake(bound), time_snowflake(snowflake_time(message) - OVERLAP))
