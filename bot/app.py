@@ -22,6 +22,7 @@ from bot.cluster import Cluster
 from bot.control import Control
 from bot.durable import TurnQueue
 from bot.history import History
+from bot.housekeeping import Housekeeping
 from bot.lessons import Lessons
 from bot.replicas import Alone
 from bot.turns import PlatformError, Turns
@@ -70,6 +71,7 @@ class App:
         self.turns.queue = self._queue
         platforms = self.turns.platforms
         platforms.update(self._platforms())
+        self._housekeeping = Housekeeping(self.history, self._queue, settings.storage)
         self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
         if self._cluster:
             gates = [platform.gate for platform in platforms.values()]
@@ -100,6 +102,8 @@ class App:
         if self._cluster:
             beside.append(asyncio.create_task(self._cluster.run()))
             await self._cluster.joined()
+        tidying = self._replicas.lead("housekeeping", self._housekeeping.run)
+        beside.append(asyncio.create_task(tidying))
         serving = {
             asyncio.create_task(platform.serve()): name
             for name, platform in self.turns.platforms.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -41,6 +42,8 @@ THREADS = 8
 """For DBOS's own database work; the turns themselves run on the event loop."""
 POLL = 1.0
 """Seconds between two looks at the queue, for what no wake-up announced."""
+DONE = ["SUCCESS", "ERROR", "CANCELLED"]
+"""DBOS's words for what is not owed any more."""
 WAKE = "wake"
 """The signal to a replica that there is something in the queue for it."""
 
@@ -139,6 +142,21 @@ class TurnQueue:
             status="PENDING", load_input=False, load_output=False
         )
         return {turn.executor_id for turn in begun if turn.executor_id}
+
+    async def prune(self, before: float, most: int) -> int:
+        """Forget turns that are done and were put `before`, `most` at once; return how many.
+
+        `before`: seconds since the epoch. A key of such a turn that is put again runs again.
+        """
+        done = await DBOS.list_workflows_async(
+            status=DONE,
+            end_time=datetime.fromtimestamp(before, UTC).isoformat(),
+            limit=most,
+            load_input=False,
+            load_output=False,
+        )
+        await DBOS.delete_workflows_async([turn.workflow_id for turn in done])
+        return len(done)
 
     async def close(self) -> None:
         """Cut the turns under way: they are still owed, and go on in another process."""

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot import conversation, storage
+from bot import conversation, erasure, storage
 from bot.messages import ChatKey, Lesson, TurnKey
 from bot.schema import HEARD, NEW, RETRY, After, Outcome, Turn, lessons, posted, turn_of, turns
 from providers.redact import one_line, redact
@@ -137,6 +137,18 @@ class History:
 
     async def keep_lessons(self, learned: Mapping[tuple[ChatKey, str], Lesson]) -> None:
         await self._run(self._keep_lessons, learned)
+
+    async def sweep(self, after: int, before: float, most: int) -> erasure.Swept:
+        """Delete settled turns asked `before`, among the next `most` after turn number `after`."""
+        return await self._run(self._sweep, after, before, most)
+
+    async def chats(self, after: str) -> list[str]:
+        """Some chats in the order of their keys, from the one after `after`; none: no more."""
+        return await self._run(self._chats, after)
+
+    async def thin(self, chat: str, keep: int, before: float, most: int) -> int:
+        """Delete up to `most` settled turns of `chat` asked `before`, never its newest `keep`."""
+        return await self._run(self._thin, chat, keep, before, most)
 
     # On the threads.
 
@@ -296,6 +308,18 @@ class History:
             db.execute(
                 sa.delete(posted).where(posted.c.turn == turn.seq, posted.c.message == message)
             )
+
+    def _sweep(self, after: int, before: float, most: int) -> erasure.Swept:
+        with self._engine.begin() as db:
+            return erasure.sweep(db, after, before, most)
+
+    def _chats(self, after: str) -> list[str]:
+        with self._engine.connect() as db:
+            return erasure.chats(db, after)
+
+    def _thin(self, chat: str, keep: int, before: float, most: int) -> int:
+        with self._engine.begin() as db:
+            return erasure.thin(db, chat, keep, before, most)
 
     def _lessons(self, platform: str) -> dict[tuple[ChatKey, str], Lesson]:
         stale = lessons.c.learned_at < time.time() - LESSONS_LAST
