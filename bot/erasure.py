@@ -6,11 +6,14 @@ Numbers of deleted turns are never given again.
 
 from __future__ import annotations
 
+import time
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.schema import turns
+from bot.messages import ChatKey, TurnKey
+from bot.schema import forgotten, lessons, turns
 
 CHATS_AT_ONCE: Final = 100
 
@@ -71,3 +74,40 @@ def thin(db: sa.Connection, chat: str, keep: int, before: float, most: int) -> i
     deleted = list(db.execute(spare).scalars())
     db.execute(sa.delete(turns).where(turns.c.seq.in_(deleted)))
     return len(deleted)
+
+
+def forget(db: sa.Connection, chat: str, newest: int, *, before: int | None = None) -> None:
+    """Delete all of `chat`, or what was asked before turn number `before`.
+
+    Its messages up to number `newest` are not taken again.
+    """
+    insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
+    row = insert(forgotten).values(chat=chat, message=newest, forgotten_at=time.time())
+    again = {"message": row.excluded.message, "forgotten_at": row.excluded.forgotten_at}
+    known = forgotten.c.message < row.excluded.message
+    db.execute(row.on_conflict_do_update(index_elements=["chat"], set_=again, where=known))
+    erased = sa.delete(turns).where(turns.c.chat == chat)
+    db.execute(erased if before is None else erased.where(turns.c.seq < before))
+    db.execute(sa.delete(lessons).where(lessons.c.chat == chat))
+
+
+def is_forgotten(db: sa.Connection, key: TurnKey) -> bool:
+    """Whether its chat was erased after this message was written."""
+    mine = sa.select(forgotten.c.message).where(forgotten.c.chat == str(key.chat))
+    newest = db.execute(mine).scalar()
+    return newest is not None and 0 < key.number <= newest
+
+
+def newest_forgotten(db: sa.Connection, platform: str, since: float) -> list[TurnKey]:
+    """The newest message of each chat of `platform` that was erased since then."""
+    query = (
+        sa.select(forgotten)
+        .where(forgotten.c.chat > f"{platform}:", forgotten.c.chat < f"{platform};")
+        .where(forgotten.c.forgotten_at >= since)
+    )
+    return [TurnKey(ChatKey.parse(row.chat), str(row.message)) for row in db.execute(query)]
+
+
+def forget_forgetting(db: sa.Connection, before: float) -> None:
+    """Chats that were erased `before`, in seconds since the epoch, need no memory of that."""
+    db.execute(sa.delete(forgotten).where(forgotten.c.forgotten_at < before))

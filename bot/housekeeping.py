@@ -61,6 +61,7 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         """One round."""
+        await self._history.forget_forgetting(self._clock() - REDELIVERY)
         queue = await self._prune_queue()
         turns = await self._prune_old() + await self._prune_many()
         if queue or turns:

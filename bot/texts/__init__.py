@@ -1,6 +1,8 @@
 """What the bot itself says; a file per language. English is the only one so far."""
 
 from bot.texts.en import (
+    FORGET_IS_FOR_ADMINS,
+    FORGOTTEN,
     INTERNAL_ERROR,
     LENGTH_LIMIT,
     NEW_CONVERSATION,
@@ -19,6 +21,8 @@ from bot.texts.en import (
 )
 
 __all__ = [
+    "FORGET_IS_FOR_ADMINS",
+    "FORGOTTEN",
     "INTERNAL_ERROR",
     "LENGTH_LIMIT",
     "NEW_CONVERSATION",
