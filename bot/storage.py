@@ -41,6 +41,14 @@ class StorageError(Exception):
     """The database can't be used; the message is one line that names the mend."""
 
 
+class InUseError(StorageError):
+    """Another process holds the files."""
+
+    def __init__(self, path: Path) -> None:
+        self.what = f"storage.url: {path} is in use by another parlance"
+        super().__init__(f"{self.what}; stop that one, or give this one a file of its own")
+
+
 @dataclass(frozen=True, slots=True)
 class Databases:
     """What a `storage.url` stands for."""
@@ -187,8 +195,5 @@ def _claim(path: Path) -> Iterator[None]:
             # Held until the file is closed, by the end of the process at the latest.
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StorageError(
-                f"storage.url: {path} is in use by another parlance; stop that one, "
-                "or give this one a file of its own"
-            ) from None
+            raise InUseError(path) from None
         yield
