@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -41,6 +43,10 @@ THREADS = 8
 """For DBOS's own database work; the turns themselves run on the event loop."""
 POLL = 1.0
 """Seconds between two looks at the queue, for what no wake-up announced."""
+DONE = ["SUCCESS", "ERROR", "CANCELLED"]
+"""DBOS's words for what is not owed any more."""
+PATIENCE = 10.0
+"""Seconds for turns that were stopped to end."""
 WAKE = "wake"
 """The signal to a replica that there is something in the queue for it."""
 
@@ -151,6 +157,48 @@ class TurnQueue:
             status="PENDING", load_input=False, load_output=False
         )
         return {turn.executor_id for turn in begun if turn.executor_id}
+
+    async def forget(self, until: TurnKey) -> None:
+        """Forget what was put here for the chat of `until` before it.
+
+        Turns that run are waited for: they must have been stopped.
+        """
+        begun_at = time.monotonic()
+        while True:
+            ids = await self._of_chat_before(until)
+            await DBOS.delete_workflows_async(ids.pop(True, []))
+            if not ids or time.monotonic() - begun_at > PATIENCE:
+                break
+            await asyncio.sleep(0.1)
+        try:
+            await asyncio.to_thread(storage.scrub, self._engine)
+        except Exception as error:  # noqa: BLE001 - there are only ids
+            log.warning("ids may be left in the queue's file", reason=one_line(redact(str(error))))
+
+    async def _of_chat_before(self, until: TurnKey) -> dict[bool, list[str]]:
+        """The turns of its chat, by whether they are done."""
+        found: dict[bool, list[str]] = {}
+        for turn in await DBOS.list_workflows_async(
+            workflow_id_prefix=f"{until.chat}:", load_input=False, load_output=False
+        ):
+            if TurnKey.parse(turn.workflow_id).number < until.number:
+                found.setdefault(turn.status in DONE, []).append(turn.workflow_id)
+        return found
+
+    async def prune(self, before: float, most: int) -> int:
+        """Forget turns that are done and were put `before`, `most` at once; return how many.
+
+        `before`: seconds since the epoch. A key of such a turn that is put again runs again.
+        """
+        done = await DBOS.list_workflows_async(
+            status=DONE,
+            end_time=datetime.fromtimestamp(before, UTC).isoformat(),
+            limit=most,
+            load_input=False,
+            load_output=False,
+        )
+        await DBOS.delete_workflows_async([turn.workflow_id for turn in done])
+        return len(done)
 
     async def close(self) -> None:
         """Cut the turns under way: they are still owed, and go on in another process."""
