@@ -168,6 +168,26 @@ def forget(
     raise typer.Exit(SOMETHING_LEFT if any(left for _, _, left in erased) else 0)
 
 
+@app.command()
+def migrate(
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="The database: postgresql://USER@HOST/NAME.")
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Move all conversations from SQLite to PostgreSQL; the bot must be stopped."""
+    settings = _load(config, platforms=False)
+
+    from bot import migrate as moving
+    from bot.storage import StorageError
+
+    try:
+        moving.run(settings.storage.url, to)
+    except StorageError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(BAD_SETTING) from None
+
+
 def _load(path: Path | None, *, platforms: bool = True) -> "Settings":
     from bot.config import ConfigError, load
 

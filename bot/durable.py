@@ -11,10 +11,10 @@ import asyncio
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 
 # Private: the queue has no wake-up of its own, and waiting for its poll would cost half a second
 # a turn. tests/test_durable.py fails when these change.
@@ -27,7 +27,7 @@ from bot.messages import TurnKey
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     import sqlalchemy as sa
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 _DBOS_LOG = logging.getLogger("dbos")
 
+APP = "parlance"
+"""As DBOS knows this program in its tables."""
+WORKFLOW = "turn"
 QUEUE = "turns"
 STEPS = "turn-1"
 """Names the course of a turn. A release that changes it must run the old course to its end."""
@@ -75,7 +78,7 @@ class TurnQueue:
         _DBOS_LOG.addFilter(_first_line)
         DBOS(
             config={
-                "name": "parlance",
+                "name": APP,
                 "system_database_url": _plain(database),
                 "system_database_engine": self._engine,
                 "application_version": STEPS,
@@ -85,7 +88,7 @@ class TurnQueue:
             }
         )
 
-        @DBOS.workflow(name="turn")
+        @DBOS.workflow(name=WORKFLOW)
         async def turn(key: str) -> None:
             await self._turn(key)
 
@@ -252,6 +255,57 @@ class TurnQueue:
             except Exception as error:  # noqa: BLE001 - the queue's own poll tries again
                 reason = one_line(redact(str(error)))
                 log.warning("the queue can't be read; trying again", reason=reason)
+
+
+class Owed(NamedTuple):
+    """A turn that is not done, as the queue was given it."""
+
+    key: str
+    lane: str
+    order: int
+
+
+def owed(database: sa.URL) -> list[Owed]:
+    """All turns that the queue in `database` still owes, while no process runs them."""
+    if not storage.exists(database):
+        return []
+    engine = storage.engine(database)
+    client = DBOSClient(system_database_engine=engine, application_name=APP)
+    try:
+        found = client.list_workflows(
+            queue_name=QUEUE, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+        )
+    finally:
+        client.destroy()
+        engine.dispose()
+    return [
+        Owed(turn.workflow_id, turn.queue_partition_key or "", turn.priority or 0) for turn in found
+    ]
+
+
+def owe(database: sa.URL, turns: Sequence[Owed]) -> None:
+    """Put `turns` into the queue in `database`, where it does not know them; it runs none."""
+    if not turns:
+        return
+    DBOS.migrate(_plain(database))
+    engine = storage.engine(database)
+    client = DBOSClient(system_database_engine=engine, application_name=APP)
+    try:
+        for turn in turns:
+            client.enqueue(
+                {
+                    "queue_name": QUEUE,
+                    "workflow_name": WORKFLOW,
+                    "workflow_id": turn.key,
+                    "app_version": STEPS,
+                    "queue_partition_key": turn.lane,
+                    "priority": turn.order,
+                },
+                turn.key,
+            )
+    finally:
+        client.destroy()
+        engine.dispose()
 
 
 def _first_line(record: logging.LogRecord) -> bool:

@@ -33,6 +33,7 @@ _PRAGMAS: Final = (
     "foreign_keys = ON",
     "secure_delete = ON",  # What is deleted is overwritten.
 )
+_SCRIPTS: Final = "bot:migrations"
 _MIGRATING: Final = 0x7061726C616E6365
 """The key of the advisory lock that one replica holds while it changes the tables."""
 
@@ -86,6 +87,11 @@ def is_postgresql(url: sa.URL) -> bool:
     return url.get_backend_name() == "postgresql"
 
 
+def exists(url: sa.URL) -> bool:
+    """Whether the file of an SQLite database is there."""
+    return Path(url.database or "").is_file()
+
+
 def engine(url: sa.URL) -> sa.Engine:
     """Open a database so that readers never wait and a commit survives a power cut."""
     options: dict[str, Any] = {"timeout": BUSY_TIMEOUT}
@@ -131,7 +137,7 @@ def migrate(target: sa.Engine, revision: str = "head") -> None:
     from alembic.config import Config  # noqa: PLC0415 - a heavy import that only a start needs
 
     config = Config()
-    config.set_main_option("script_location", "bot:migrations")
+    config.set_main_option("script_location", _SCRIPTS)
     try:
         with target.begin() as connection:
             _upgrade(connection, config, revision)
@@ -161,6 +167,17 @@ def _upgrade(connection: sa.Connection, config: Any, revision: str) -> None:  # 
         return  # What was added since does not disturb this code.
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+
+
+def is_current(database: sa.Engine) -> bool:
+    """Whether the history database has the very shape that this code would give it."""
+    from alembic.config import Config  # noqa: PLC0415 - see migrate
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see migrate
+
+    config = Config()
+    config.set_main_option("script_location", _SCRIPTS)
+    with database.connect() as connection:
+        return _revision(connection) == ScriptDirectory.from_config(config).get_current_head()
 
 
 def _revision(connection: sa.Connection) -> str | None:
