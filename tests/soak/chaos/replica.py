@@ -1,0 +1,102 @@
+"""One `parlance run` of several on the same storage, and what befalls its process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+LONGEST_END = 60.0
+"""Seconds after a SIGTERM in which a replica must have ended."""
+
+
+@dataclass
+class Replica:
+    name: str
+    folder: Path
+    """For its settings and its log."""
+    command: Sequence[str]
+    """What is started; it is given `--config` and its file."""
+    settings: str
+    note: Callable[[str, str], None]
+    """Told each event, and the replica's name."""
+    problems: list[str] = field(default_factory=list)
+    _process: asyncio.subprocess.Process | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        if self._runs:
+            return
+        config = self.folder / f"{self.name}.toml"
+        config.write_text(self.settings, "utf-8")
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("PARLANCE__")}
+        self.note("start", self.name)
+        with self.log.open("a", encoding="utf-8") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command, "--config", str(config), stderr=log, env=clean
+            )
+
+    async def suffer(self, kind: str, seconds: float) -> None:
+        """Be killed or ended, and start again after `seconds`; or be stopped for so long."""
+        if not self._is_well(kind):
+            return
+        self.note(kind, self.name)
+        match kind:
+            case "kill":
+                await self._end(signal.SIGKILL)
+            case "term":
+                code = await self._end(signal.SIGTERM)
+                if code:
+                    self.problems.append(f"{self.name}: SIGTERM ended it with code {code}")
+            case "stop":
+                self._signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        if kind == "stop":
+            self.note("cont", self.name)
+            self._signal(signal.SIGCONT)
+        else:
+            await self.start()
+
+    async def discard(self) -> None:
+        if self._runs:
+            await self._end(signal.SIGKILL)
+
+    def look(self) -> None:
+        """Note a process that has ended by itself."""
+        self._is_well("the end")
+
+    def _is_well(self, before: str) -> bool:
+        if self._process is not None and self._process.returncode is not None:
+            code = self._process.returncode
+            self.problems.append(f"{self.name}: before {before} it had ended with code {code}")
+            return False
+        return True
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        if self._runs:
+            self._process.send_signal(number)
+
+    async def _end(self, number: int) -> int:
+        assert self._process is not None
+        self._signal(number)
+        try:
+            async with asyncio.timeout(LONGEST_END):
+                return await self._process.wait()
+        except TimeoutError:
+            self.problems.append(f"{self.name}: it did not end within {LONGEST_END} s of a SIGTERM")
+            self._process.kill()
+            return await self._process.wait()
