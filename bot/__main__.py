@@ -79,16 +79,23 @@ def run(
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Take the models from this settings file."),
+    ] = None,
+) -> None:
     """Try the bot on this machine, without any token."""
+    settings = _load(config, platforms=False) if config else None
+
     from bot.log import configure
     from bot.settings import LogSettings
 
-    configure(LogSettings(level="warning"))
+    configure(LogSettings(level="warning"), settings.secrets() if settings else ())
 
     from bot import demo as sandboxed
 
-    raise typer.Exit(sandboxed.run())
+    raise typer.Exit(sandboxed.run(settings))
 
 
 @app.command()
@@ -105,7 +112,14 @@ def check(config: ConfigFile = None) -> None:
 
 @app.command()
 def providers(
-    config: ConfigFile = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="The settings file; for --check, config.toml if not given.",
+        ),
+    ] = None,
     *,
     params: Annotated[
         bool, typer.Option("--params", help="Show the parameters of each kind instead.")
@@ -120,20 +134,21 @@ def providers(
     if check:
         import asyncio
 
-        raise typer.Exit(0 if asyncio.run(_probe_all(_load(config))) else PROVIDER_FAILED)
-    settings = _load(config) if config else None
+        settings = _load(config, platforms=False)
+        raise typer.Exit(0 if asyncio.run(_probe_all(settings)) else PROVIDER_FAILED)
+    listed = _load(config, platforms=False) if config else None
     if params:
         for kind in registry.kinds():
             typer.echo(describe.params_line(kind))
     else:
-        _print_kinds(settings)
+        _print_kinds(listed)
 
 
-def _load(path: Path | None) -> "Settings":
+def _load(path: Path | None, *, platforms: bool = True) -> "Settings":
     from bot.config import ConfigError, load
 
     try:
-        return load(path)
+        return load(path, platforms=platforms)
     except ConfigError as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
@@ -157,7 +172,7 @@ def _summary(settings: "Settings") -> list[tuple[str, str]]:
     return [
         ("platforms", ", ".join(f"{name} ({redact(at.api_url)})" for name, at in platforms)),
         ("providers", ", ".join(answering)),
-        ("storage", settings.storage.url),
+        ("storage", redact(settings.storage.url)),
         ("access", "open to anyone" if access.open else people),
     ]
 

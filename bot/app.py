@@ -10,6 +10,7 @@ import random
 import signal
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -17,10 +18,12 @@ import uvloop
 
 from bot import storage
 from bot.access import Access
+from bot.cluster import Cluster
 from bot.control import Control
 from bot.durable import TurnQueue
 from bot.history import History
 from bot.lessons import Lessons
+from bot.replicas import Alone
 from bot.turns import PlatformError, Turns
 from providers import registry
 from providers.chain import Chain
@@ -28,6 +31,7 @@ from providers.chain import Chain
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
+    from bot.reply.gate import Gate
     from bot.settings import ProviderSection, Settings
     from bot.turns import Platform
     from providers.base import Provider
@@ -49,37 +53,53 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        history_path, queue_path = storage.files(settings.storage.url)
-        self.history = History(history_path)
+        databases = storage.Databases.at(settings.storage.url)
+        self.history = History(databases.history)
+        self._cluster = Cluster(databases.history) if databases.shared else None
+        self._replicas = self._cluster or Alone()
         self._chain = _chain(settings)
         self.turns = Turns(
             history=self.history,
             chain=self._chain,
             access=Access(settings.access, time.monotonic),
-            control=Control(),
+            control=Control(self._replicas),
             chat=settings.chat,
+            lease=self._replicas.lease,
         )
-        self._queue = self.turns.queue = TurnQueue(queue_path, self.turns.run)
+        self._queue = TurnQueue(databases.turns, self.turns.run, self._replicas)
+        self.turns.queue = self._queue
         platforms = self.turns.platforms
         platforms.update(self._platforms())
         self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
+        if self._cluster:
+            gates = [platform.gate for platform in platforms.values()]
+            self._cluster.member = _Member(self._queue, gates)
 
     def _platforms(self) -> Iterator[tuple[str, Platform]]:
         """What is not configured is not imported."""
         if self._settings.telegram:
             from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415
 
-            yield "telegram", TelegramAdapter(self._settings.telegram, self.turns.take)
+            yield (
+                "telegram",
+                TelegramAdapter(self._settings.telegram, self.turns.take, self._replicas),
+            )
         if self._settings.discord:
             from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415
 
-            yield "discord", DiscordAdapter(self._settings.discord, self.turns, self.history)
+            yield (
+                "discord",
+                DiscordAdapter(self._settings.discord, self.turns, self.history, self._replicas),
+            )
 
     async def serve(self) -> None:
         """Run until cancelled, or until the last platform turns us away: raises PlatformError."""
         await self._lessons.recall()
         await self._queue.start()
-        saving = asyncio.create_task(self._lessons.keep_saving())
+        beside = [asyncio.create_task(self._lessons.keep_saving())]
+        if self._cluster:
+            beside.append(asyncio.create_task(self._cluster.run()))
+            await self._cluster.joined()
         serving = {
             asyncio.create_task(platform.serve()): name
             for name, platform in self.turns.platforms.items()
@@ -90,9 +110,9 @@ class App:
                 for task in ended:
                     self._ended(serving.pop(task), task.exception(), alone=not serving)
         finally:
-            for task in (saving, *serving):
+            for task in (*beside, *serving):
                 task.cancel()
-            await asyncio.gather(saving, *serving, return_exceptions=True)
+            await asyncio.gather(*beside, *serving, return_exceptions=True)
 
     @staticmethod
     def _ended(name: str, error: BaseException | None, *, alone: bool) -> None:
@@ -114,9 +134,33 @@ class App:
             async with asyncio.timeout(LAST_CALLS):
                 await asyncio.gather(*closing, return_exceptions=True)
         await self._queue.close()
+        if self._cluster:
+            await self._cluster.leave()
         await self._lessons.save()
         await self._chain.close()
         await self.history.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """What the other replicas may have done to this one."""
+
+    queue: TurnQueue
+    gates: list[Gate]
+
+    async def silence(self) -> None:
+        await asyncio.gather(*(gate.quiet() for gate in self.gates))
+        await self.queue.cut()
+
+    async def adopt(self, replica: str) -> int:
+        return await self.queue.adopt(replica)
+
+    async def owners(self) -> set[str]:
+        return await self.queue.owners()
+
+    def share(self, replicas: int) -> None:
+        for gate in self.gates:
+            gate.share(replicas)
 
 
 def _chain(settings: Settings) -> Chain:
@@ -140,9 +184,8 @@ def run_loop(main: Coroutine[object, object, T]) -> T:
 
 def run(settings: Settings) -> int:
     """Run the bot until it is told to stop; return the process's exit code."""
-    path, _ = storage.files(settings.storage.url)
     try:
-        with storage.claim(path):
+        with storage.Databases.at(settings.storage.url).claim():
             return run_loop(_serve(settings))
     except (storage.StorageError, SettingError, PlatformError) as error:
         log.error(str(error))  # noqa: TRY400 - one line that names the mend, no traceback

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from bot.problems import describe, dotted, is_list
+from bot.setting_types import PLATFORMS
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from bot.problems import Key
 
@@ -42,18 +43,26 @@ class ConfigError(Exception):
         """One line each, `key: what is wrong and how to mend it`, without secrets."""
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+def load(
+    path: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    platforms: bool = True,
+) -> Settings:
     """Read and check the configuration.
 
     Without `path`, config.toml is read; where it does not exist, the environment alone will do.
+    Without `platforms`, their sections are passed over, for what talks on none of them.
     Raises ConfigError with every problem that was found.
     """
     tree = _read(path, environ)
     problems = _overlay(tree, environ)
+    if not platforms:
+        tree = {name: section for name, section in tree.items() if name not in PLATFORMS}
     references = _References(environ)
     tree = references.resolve(tree)
     problems += references.broken.values()
-    problems += _absent(tree)
+    problems += _absent(tree, PLATFORMS if platforms else ())
     settings = None
     try:
         settings = Settings.model_validate(tree, context=_section_names(tree))
@@ -173,10 +182,10 @@ class _References:
             raise ValueError(f"the file {name} can't be read: {error.strerror}") from None
 
 
-def _absent(tree: dict[str, Any]) -> list[str]:
-    """What the bot can't do without."""
+def _absent(tree: dict[str, Any], platforms: Collection[str]) -> list[str]:
+    """What the bot can't do without; one of `platforms` is enough."""
     problems = []
-    if not {"telegram", "discord"} & tree.keys():
+    if platforms and tree.keys().isdisjoint(platforms):
         problems.append(
             "telegram: missing; add a section [telegram] or [discord] with the token of your bot"
         )

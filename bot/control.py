@@ -1,23 +1,38 @@
-"""What reaches a running turn from outside."""
+"""What reaches a running turn from outside, on whichever replica it runs."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from bot.messages import ChatKey
+from bot.replicas import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.messages import ChatKey
+    from bot.replicas import Replicas, Signal
     from bot.schema import Turn
+
+STOP: Final = "stop"
+STOPPED: Final = "stopped"
+"""Signals: to stop an answer, and that one was stopped."""
+PATIENCE: Final = 0.4
+"""Seconds in which another replica says that it has stopped something."""
 
 
 class Control:
-    """The answers being written in this process, and the way to stop them."""
+    """The answers being written in this process, and the way to stop them and those elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, replicas: Replicas) -> None:
+        self._replicas = replicas
         self._running: dict[asyncio.Event, Turn] = {}
+        self._asked: dict[str, asyncio.Event] = {}
+        """What the other replicas were asked to stop; set when one has."""
+        replicas.hear(STOP, self._stop_for_another)
+        replicas.hear(STOPPED, self._stopped_by_another)
 
     @contextmanager
     def running(self, turn: Turn) -> Iterator[asyncio.Event]:
@@ -29,13 +44,51 @@ class Control:
         finally:
             del self._running[stop]
 
-    def stop(self, chat: ChatKey, sender: str) -> bool:
+    async def stop(self, chat: ChatKey, sender: str) -> bool:
         """Stop what is being written in `chat` for `sender`, or else for anyone.
 
         False where there is nothing to stop.
         """
-        here = {stop: turn for stop, turn in self._running.items() if turn.key.chat == chat}
-        own = [stop for stop, turn in here.items() if turn.sender == sender]
-        for stop in own or here:
+        return (
+            self._stop_here(chat, sender)
+            or await self._stop_elsewhere(chat, sender)
+            or self._stop_here(chat)
+            or await self._stop_elsewhere(chat)
+        )
+
+    def _stop_here(self, chat: ChatKey, sender: str | None = None) -> bool:
+        found = [
+            stop
+            for stop, turn in self._running.items()
+            if turn.key.chat == chat and sender in (None, turn.sender)
+        ]
+        for stop in found:
             stop.set()
-        return bool(here)
+        return bool(found)
+
+    async def _stop_elsewhere(self, chat: ChatKey, sender: str | None = None) -> bool:
+        if not self._replicas.others:
+            return False
+        question, stopped = secrets.token_hex(8), asyncio.Event()
+        self._asked[question] = stopped
+        signal = {"kind": STOP, "question": question, "chat": str(chat)}
+        if sender is not None:
+            signal["sender"] = sender
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._replicas.tell(EVERYBODY, signal)
+                await stopped.wait()
+        except TimeoutError:
+            return False
+        finally:
+            del self._asked[question]
+        return True
+
+    async def _stop_for_another(self, signal: Signal) -> None:
+        if self._stop_here(ChatKey.parse(signal["chat"]), signal.get("sender")):
+            answer = {"kind": STOPPED, "question": signal["question"]}
+            await self._replicas.tell(signal["from"], answer)
+
+    async def _stopped_by_another(self, signal: Signal) -> None:
+        if stopped := self._asked.get(signal["question"]):
+            stopped.set()

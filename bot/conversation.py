@@ -69,4 +69,6 @@ def _named(db: sa.Connection, turn: Turn) -> Turn | None:
     if row is None:
         return None
     before = turn_of(row)
-    return replace(before, answer=None) if turn.after.question_only else before
+    if not turn.after.question_only:
+        return before
+    return replace(before, answer=None, answer_tokens=None)

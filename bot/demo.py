@@ -1,6 +1,6 @@
 """The demo: the bot on its real adapters, a sandbox for each platform, a terminal for a phone.
 
-Nothing of it leaves this machine, unless a real model is at hand.
+Nothing of it leaves this machine, unless a real model is at hand or configured.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from base64 import b64encode
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import aiohttp
 import orjson
-from pydantic import SecretStr
+import structlog
+from pydantic import SecretStr, ValidationError
 
-from bot.app import App, run_loop
+from bot.app import App, SettingError, run_loop
 from bot.messages import ChatKey, TurnKey
 from bot.phone import PHONES
 from bot.settings import (
@@ -39,19 +40,31 @@ if TYPE_CHECKING:
 
     from bot.phone import Phone
 
+log = structlog.get_logger(__name__)
+
 OLLAMA = "http://localhost:11434"
 PROBE = 1.0
 """Seconds an Ollama on this machine is given to answer."""
 OPENAI_MODEL = "gpt-4o-mini"
 SYSTEM_PROMPT = "You are a helpful assistant in a chat. Answer in Markdown."
 
-
-def run() -> int:
-    """Talk to the bot in the terminal until the input ends; return the exit code."""
-    return run_loop(_demo())
+Answering: TypeAlias = "tuple[str, Mapping[str, ProviderSection], ChatSettings]"
+"""Who answers, in words; the sections that say so."""
 
 
-async def _demo() -> int:
+def run(configured: Settings | None = None) -> int:
+    """Talk to the bot in the terminal until the input ends; return the exit code.
+
+    It answers with the providers and the [chat] of `configured`, else with the model at hand.
+    """
+    try:
+        return run_loop(_demo(configured))
+    except SettingError as error:
+        log.error(str(error))  # noqa: TRY400 - one line that names the mend, no traceback
+        return 2
+
+
+async def _demo(configured: Settings | None) -> int:
     bot_id = secrets.randbelow(10**9) + 10**9
     tokens = {
         # Each begins with the bot's id, in Discord's case as base64.
@@ -61,7 +74,7 @@ async def _demo() -> int:
     async with AsyncExitStack() as stack:
         starting = (_sandbox(server, token) for server, token in tokens.items())
         telegram, discord = await asyncio.gather(*map(stack.enter_async_context, starting))
-        about, provider = await _model()
+        about, providers, chat = _chosen(configured) if configured else await _at_hand()
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parlance-demo-"))
         settings = Settings(
             telegram=TelegramSettings(token=SecretStr(tokens["telegram"]), api_url=telegram["url"]),
@@ -70,8 +83,8 @@ async def _demo() -> int:
                 api_url=discord["api_url"],
                 gateway_url=discord["gateway_url"],
             ),
-            providers={"demo": provider},
-            chat=ChatSettings(system_prompt=SYSTEM_PROMPT),
+            providers=providers,
+            chat=chat,
             storage=StorageSettings(url=f"sqlite:///{Path(folder) / 'demo.db'}"),
             access=AccessSettings(open=True),
         )
@@ -126,21 +139,43 @@ async def _sandbox(server: str, token: str) -> AsyncIterator[dict[str, str]]:
         await process.wait()
 
 
+def _chosen(configured: Settings) -> Answering:
+    return (
+        f"{' and '.join(configured.fallback())}, as your settings say",
+        configured.providers,
+        configured.chat,
+    )
+
+
+async def _at_hand() -> Answering:
+    about, provider = await _model()
+    return about, {"demo": provider}, ChatSettings(system_prompt=SYSTEM_PROMPT)
+
+
 async def _model() -> tuple[str, ProviderSection]:
     """The model at hand, in words and as a provider: a real one, or else the built-in demo."""
     if key := os.environ.get("OPENAI_API_KEY"):
-        model = os.environ.get("OPENAI_MODEL", OPENAI_MODEL)
-        section = ProviderSection(
-            kind="openai",
-            api_key=SecretStr(key),
-            model=model,
-            base_url=os.environ.get("OPENAI_BASE_URL"),
-        )
-        return f"{model}, with your OPENAI_API_KEY", section
+        section = _openai(key)
+        return f"{section.model}, with your OPENAI_API_KEY", section
     if local := await _ollama_model():
         section = ProviderSection(kind="openai", base_url=f"{OLLAMA}/v1", model=local)
         return f"{local}, from the Ollama on this machine", section
     return "the built-in demo, which is no language model", ProviderSection(kind="demo")
+
+
+def _openai(key: str) -> ProviderSection:
+    """Raises SettingError for a variable that can't be used."""
+    try:
+        return ProviderSection(
+            kind="openai",
+            api_key=SecretStr(key),
+            model=os.environ.get("OPENAI_MODEL") or OPENAI_MODEL,
+            base_url=os.environ.get("OPENAI_BASE_URL") or None,
+        )
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    variable = f"OPENAI_{problem['loc'][0]}".upper()
+    raise SettingError(f"{variable}: the value {problem['ctx']['error']}")
 
 
 async def _ollama_model() -> str | None:

@@ -22,12 +22,17 @@ from dbos._utils import GlobalParams, generate_uuid
 
 from bot import storage
 from bot.messages import TurnKey
+from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
+
+    import sqlalchemy as sa
+
+    from bot.replicas import Replicas, Signal
 
 log = structlog.get_logger(__name__)
+_DBOS_LOG = logging.getLogger("dbos")
 
 QUEUE = "turns"
 STEPS = "turn-1"
@@ -36,28 +41,38 @@ THREADS = 8
 """For DBOS's own database work; the turns themselves run on the event loop."""
 POLL = 1.0
 """Seconds between two looks at the queue, for what no wake-up announced."""
+WAKE = "wake"
+"""The signal to a replica that there is something in the queue for it."""
 
 
 class TurnQueue:
-    """Durable, exactly one for a process (DBOS is a process-wide singleton)."""
+    """Durable, exactly one for a process (DBOS is a process-wide singleton).
 
-    def __init__(self, path: Path, run: Callable[[TurnKey], Awaitable[None]]) -> None:
+    Replicas share it. A turn is put where its lane is at home, so that a chat stays with the
+    replica that knows its limits; whoever comes first may run it all the same.
+    """
+
+    def __init__(
+        self, database: sa.URL, run: Callable[[TurnKey], Awaitable[None]], replicas: Replicas
+    ) -> None:
         """`run` answers a turn; it must be safe to run again after a crash."""
         self._run = run
-        self._engine = storage.engine(path)
+        self._replicas = replicas
+        self._engine = storage.engine(database)
         self._running: set[asyncio.Task[object]] = set()
         self._wakes: set[asyncio.Task[None]] = set()
         self._waking = asyncio.Lock()
         self._wake_owed = False
         """A claim is asked for that has not begun: it will see what is put until then."""
         self._closed = False
+        _DBOS_LOG.addFilter(_first_line)
         DBOS(
             config={
                 "name": "parlance",
-                "system_database_url": f"sqlite:///{path}",
+                "system_database_url": _plain(database),
                 "system_database_engine": self._engine,
                 "application_version": STEPS,
-                "executor_id": "local",
+                "executor_id": replicas.id,
                 "max_executor_threads": THREADS,
                 "log_level": "WARNING",
             }
@@ -68,6 +83,7 @@ class TurnQueue:
             await self._turn(key)
 
         self._workflow = turn
+        replicas.hear(WAKE, self._woken)
 
     async def start(self) -> None:
         """Begin to run turns, those that an earlier process left unfinished included."""
@@ -86,17 +102,50 @@ class TurnQueue:
         """
         with SetWorkflowID(str(key)), SetEnqueueOptions(queue_partition_key=lane, priority=order):
             await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
-        self._wake()
+        home = self._replicas.home(lane)
+        if home == self._replicas.id:
+            self._wake()
+        else:
+            await self._replicas.tell(home, {"kind": WAKE})
 
-    async def close(self) -> None:
-        """Cut the turns under way: they are still owed, and go on in the next process."""
-        self._closed = True
+    async def cut(self) -> None:
+        """Cut the turns under way here: they are still owed."""
         # It warns of each turn that is cut, which is what is meant to happen here.
-        logging.getLogger("dbos").setLevel(logging.ERROR)
+        level = _DBOS_LOG.level
+        _DBOS_LOG.setLevel(logging.ERROR)
         for turn in self._running:
             # A cancelled task writes nothing down as done, unlike a cancelled workflow.
             turn.cancel()
         await asyncio.gather(*self._running, *self._wakes, return_exceptions=True)
+        _DBOS_LOG.setLevel(level)
+
+    async def adopt(self, replica: str) -> int:
+        """Owe the turns that `replica` has begun anew; return how many they are.
+
+        It must be dead, or its turns cut.
+        """
+        begun = await DBOS.list_workflows_async(
+            status="PENDING", executor_id=replica, load_input=False, load_output=False
+        )
+        if begun:
+            ids = [turn.workflow_id for turn in begun]
+            await DBOS.resume_workflows_async(ids, queue_name=QUEUE)
+            self._wake()
+        return len(begun)
+
+    async def owners(self) -> set[str]:
+        """The replicas that have begun turns."""
+        begun = await DBOS.list_workflows_async(
+            status="PENDING", load_input=False, load_output=False
+        )
+        return {turn.executor_id for turn in begun if turn.executor_id}
+
+    async def close(self) -> None:
+        """Cut the turns under way: they are still owed, and go on in another process."""
+        self._closed = True
+        await self.cut()
+        # From here on DBOS has nothing to say that matters.
+        _DBOS_LOG.setLevel(logging.ERROR)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         self._engine.dispose()
 
@@ -118,6 +167,9 @@ class TurnQueue:
         self._running.discard(task)
         self._wake()
 
+    async def _woken(self, _signal: Signal) -> None:
+        self._wake()
+
     def _wake(self) -> None:
         if self._closed or self._wake_owed:
             return
@@ -129,7 +181,25 @@ class TurnQueue:
     async def _claim(self) -> None:
         async with self._waking:
             self._wake_owed = False
-            await asyncio.to_thread(_claim_and_start)
+            try:
+                await asyncio.to_thread(_claim_and_start)
+            except Exception as error:  # noqa: BLE001 - the queue's own poll tries again
+                reason = one_line(redact(str(error)))
+                log.warning("the queue can't be read; trying again", reason=reason)
+
+
+def _first_line(record: logging.LogRecord) -> bool:
+    """DBOS says that the database is away in whole tracebacks."""
+    line = record.getMessage().partition("\n")[0]
+    record.msg, record.args = line.removesuffix("Traceback (most recent call last):"), ()
+    return True
+
+
+def _plain(database: sa.URL) -> str:
+    """The URL as DBOS wants it, which names no driver."""
+    return database.set(drivername=database.get_backend_name()).render_as_string(
+        hide_password=False
+    )
 
 
 def _claim_and_start() -> None:

@@ -15,21 +15,23 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot import conversation, storage
 from bot.messages import ChatKey, Lesson, TurnKey
 from bot.schema import HEARD, NEW, RETRY, After, Outcome, Turn, lessons, posted, turn_of, turns
+from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+_UNUSABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
+"""Locked, full, restarted, read-only, out of reach: it may be better later."""
 LESSONS_LAST = 7 * 86400.0
 """Seconds after which what was learned of a chat's limits is forgotten."""
 LONGEST_BACKOFF = 30.0
@@ -37,24 +39,25 @@ LONGEST_BACKOFF = 30.0
 
 
 class History:
-    """The history database. Its calls run one after another on a thread of their own."""
+    """The history database. Its calls run on threads of their own.
 
-    def __init__(self, path: Path) -> None:
-        """Raises StorageError where the file can't be used."""
-        self._engine = storage.engine(path)
-        try:
-            storage.migrate(self._engine)
-        except sa.exc.DatabaseError as error:
-            raise storage.StorageError(
-                f"storage.url: {path} can't be used ({error.orig}); "
-                "mend its permissions, move it away, or name another file"
-            ) from None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
+    With SQLite that is one thread, as one process writes at a time; with PostgreSQL several, as
+    each call waits for its answers.
+    """
+
+    def __init__(self, database: sa.URL) -> None:
+        """Raises StorageError where the database can't be used."""
+        self._engine = storage.engine(database)
+        storage.migrate(self._engine)
+        shared = storage.is_postgresql(database)
+        self._insert = postgresql.insert if shared else sqlite.insert
+        threads = storage.CONNECTIONS if shared else 1
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="history")
 
     async def close(self) -> None:
         """Finish the writes that were asked for."""
         await self._run(self._engine.dispose)
-        self._thread.shutdown(wait=False)
+        self._threads.shutdown(wait=False)
 
     async def ask(
         self,
@@ -135,7 +138,7 @@ class History:
     async def keep_lessons(self, learned: Mapping[tuple[ChatKey, str], Lesson]) -> None:
         await self._run(self._keep_lessons, learned)
 
-    # On the thread.
+    # On the threads.
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Wait out a database that is locked or full: every call may be made again."""
@@ -143,10 +146,13 @@ class History:
         loop = asyncio.get_running_loop()
         for failures in count():
             try:
-                return await loop.run_in_executor(self._thread, call, *args)
-            except sa.exc.OperationalError as error:
+                return await loop.run_in_executor(self._threads, call, *args)
+            except _UNUSABLE as error:
+                if error.connection_invalidated and not failures:
+                    continue  # The server was restarted: a new connection may do.
                 wait = min(LONGEST_BACKOFF, 2.0**failures)
-                log.error("the history can't be used", reason=str(error.orig), again_in=wait)  # noqa: TRY400 - one line
+                reason = one_line(redact(str(error.orig)))
+                log.error("the history can't be used", reason=reason, again_in=wait)  # noqa: TRY400 - one line
                 await asyncio.sleep(wait)
         raise AssertionError
 
@@ -182,7 +188,9 @@ class History:
                 "parent_question_only": after.question_only if after else False,
                 "repeats": repeated.seq if repeated else None,
             }
-            db.execute(insert(turns).values(values).on_conflict_do_nothing())
+            db.execute(
+                self._insert(turns).values(values).on_conflict_do_nothing(index_elements=["key"])
+            )
             return turn_of(db.execute(sa.select(turns).where(turns.c.key == str(key))).one())
 
     def _hear(self, key: TurnKey, text: str, sender: str, after: After) -> After:
@@ -199,7 +207,9 @@ class History:
             "settled": True,
         }
         with self._engine.begin() as db:
-            db.execute(insert(turns).values(heard).on_conflict_do_nothing())
+            db.execute(
+                self._insert(turns).values(heard).on_conflict_do_nothing(index_elements=["key"])
+            )
             seq = db.execute(sa.select(turns.c.seq).where(turns.c.key == str(key))).scalar_one()
         return After(seq, question_only=True)
 
@@ -273,9 +283,13 @@ class History:
             return [(row.page, row.message) for row in db.execute(query.order_by(posted.c.page))]
 
     def _add_message(self, turn: Turn, number: int, message: str) -> None:
-        row = insert(posted).values(turn=turn.seq, page=number, message=message)
+        row = self._insert(posted).values(turn=turn.seq, page=number, message=message)
         with self._engine.begin() as db:
-            db.execute(row.on_conflict_do_update(["turn", "page"], set_={"message": message}))
+            db.execute(
+                row.on_conflict_do_update(
+                    index_elements=["turn", "page"], set_={"message": message}
+                )
+            )
 
     def _remove_message(self, turn: Turn, message: str) -> None:
         with self._engine.begin() as db:
@@ -297,8 +311,8 @@ class History:
         with self._engine.begin() as db:
             for (chat, kind), lesson in learned.items():
                 values = {**lesson._asdict(), "learned_at": time.time()}
-                row = insert(lessons).values(chat=str(chat), kind=kind, **values)
-                db.execute(row.on_conflict_do_update(["chat", "kind"], set_=values))
+                row = self._insert(lessons).values(chat=str(chat), kind=kind, **values)
+                db.execute(row.on_conflict_do_update(index_elements=["chat", "kind"], set_=values))
 
 
 def _keys(chats: Sequence[ChatKey], message: str) -> list[str]:

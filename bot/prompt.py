@@ -20,7 +20,9 @@ def question(incoming: Incoming) -> str:
     """What the model is asked: in a group with who asks, below the message it refers to."""
     text = incoming.text.strip()
     if incoming.attachment:
-        text = f"{text}\n\n[A {incoming.attachment} came with this, which you can't see.]"
+        came = incoming.attachment.replace("_", " ")
+        article = "An" if came[0] in "aeiou" else "A"
+        text = f"{text}\n\n[{article} {came} came with this, which you can't see.]"
     if incoming.group and text:
         text = f"{incoming.sender.name}: {text}"
     if incoming.quoted:

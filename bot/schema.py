@@ -12,33 +12,53 @@ import sqlalchemy as sa
 
 from bot.messages import TurnKey
 
+Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""SQLite counts rows in a column of type INTEGER alone."""
+
+
+class Text(sa.types.TypeDecorator[str]):
+    """Ordered by its bytes on any database: ids are searched by what they begin with.
+
+    NUL characters, which PostgreSQL can't hold, are kept as U+FFFD.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[str]:
+        return sa.String(collation="C" if dialect.name == "postgresql" else None)
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - as the library calls it
+        return value.replace("\0", "\ufffd") if value else value
+
+
 metadata = sa.MetaData()
 
 turns = sa.Table(
     "turns",
     metadata,
     # The order in which questions were asked; also the order in which a chat's are answered.
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("key", sa.String, nullable=False, unique=True),
-    sa.Column("chat", sa.String, nullable=False),
+    sa.Column("seq", Number, primary_key=True, autoincrement=True),
+    sa.Column("key", Text, nullable=False, unique=True),
+    sa.Column("chat", Text, nullable=False),
     # Empty for a question; else the command's name, or HEARD.
-    sa.Column("command", sa.String, nullable=False, server_default=""),
+    sa.Column("command", Text, nullable=False, server_default=""),
     # As the model is given it; for a /retry, the question it asks again.
-    sa.Column("question", sa.String, nullable=False, server_default=""),
-    sa.Column("sender", sa.String, nullable=False, server_default=""),
+    sa.Column("question", Text, nullable=False, server_default=""),
+    sa.Column("sender", Text, nullable=False, server_default=""),
     sa.Column("asked_at", sa.Float, nullable=False),
     # The turn it goes on from; null: the one before it in its chat; 0: none.
-    sa.Column("parent", sa.Integer),
+    sa.Column("parent", Number),
     # It goes on from the parent's question: the parent's answer does not belong to it.
     sa.Column("parent_question_only", sa.Boolean, nullable=False, server_default=sa.false()),
     # The turn whose question a /retry asks again.
-    sa.Column("repeats", sa.Integer),
+    sa.Column("repeats", Number),
     # These are null until the turn has ended on the model's side.
-    sa.Column("answer", sa.String),
-    sa.Column("outcome", sa.String),
-    sa.Column("notice", sa.String),
+    sa.Column("answer", Text),
+    sa.Column("outcome", Text),
+    sa.Column("notice", Text),
     # As the model's server counted them.
-    sa.Column("answer_tokens", sa.Integer),
+    sa.Column("answer_tokens", Number),
     # The reader has all of it, or will never have more.
     sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("turns_by_chat", "chat", "seq"),
@@ -49,11 +69,11 @@ turns = sa.Table(
 posted = sa.Table(
     "posted",
     metadata,
-    sa.Column("turn", sa.Integer, sa.ForeignKey("turns.seq", ondelete="CASCADE")),
+    sa.Column("turn", Number, sa.ForeignKey("turns.seq", ondelete="CASCADE")),
     # Of the message among all that were ever created for the answer, from 0.
-    sa.Column("page", sa.Integer),
+    sa.Column("page", Number),
     # The platform's id of the message.
-    sa.Column("message", sa.String, nullable=False),
+    sa.Column("message", Text, nullable=False),
     sa.PrimaryKeyConstraint("turn", "page"),
     sa.Index("posted_by_message", "message"),
 )
@@ -62,13 +82,21 @@ lessons = sa.Table(
     "lessons",
     metadata,
     # What a platform counts a limit over, and the kind of call.
-    sa.Column("chat", sa.String, primary_key=True),
-    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("chat", Text, primary_key=True),
+    sa.Column("kind", Text, primary_key=True),
     # See bot.messages.Lesson; times are in seconds since the epoch.
     sa.Column("burst", sa.Float, nullable=False),
     sa.Column("trust", sa.Float, nullable=False),
     sa.Column("penalty_until", sa.Float, nullable=False),
     sa.Column("learned_at", sa.Float, nullable=False),
+)
+
+replicas = sa.Table(
+    "replicas",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    # When it last said that it lives.
+    sa.Column("beat", sa.DateTime(timezone=True), nullable=False),
 )
 
 NEW, RETRY = "new", "retry"

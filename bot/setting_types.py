@@ -64,13 +64,30 @@ def _proxy(secret: SecretStr) -> SecretStr:
     return SecretStr(_url(secret.get_secret_value(), "http", "https"))
 
 
-def _sqlite_file(url: str) -> str:
-    if url.startswith(("postgresql:", "postgres:", "postgresql+")):
-        raise sentence("PostgreSQL comes in a later release; now there is sqlite:///FILE")
+def _database(url: str) -> str:
+    scheme = url.partition(":")[0].partition("+")[0]
+    if scheme in {"postgresql", "postgres"}:
+        return _postgresql(url)
     path = url.removeprefix("sqlite:///")
     if path in {url, "", ":memory:"} or path.endswith("/"):
-        raise ValueError("is not of the form sqlite:///FILE, such as sqlite:///data/parlance.db")
+        raise ValueError(
+            "is not of the form sqlite:///FILE or postgresql://USER@HOST/NAME, "
+            "such as sqlite:///data/parlance.db"
+        )
     return url
+
+
+def _postgresql(url: str) -> str:
+    _, colon, rest = url.partition("://")
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        named = bool(colon) and parts.path.strip("/") and parts.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        # It may hold a password.
+        raise sentence("is not of the form postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    return f"postgresql://{rest}"
 
 
 def _kind(value: str) -> str:
@@ -124,6 +141,6 @@ Kind = Annotated[str, AfterValidator(_kind)]
 SectionName = Annotated[str, AfterValidator(_section_name)]
 Channel = Annotated[str, BeforeValidator(_channel)]
 Person = Annotated[str, BeforeValidator(_person)]
-SqliteUrl = Annotated[str, AfterValidator(_sqlite_file)]
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
 Level = Annotated[str, AfterValidator(lambda v: _one_of(LEVELS, v))]
 Seconds = Annotated[float, Field(gt=0)]

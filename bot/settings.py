@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from bot import texts
 from bot.setting_types import (
     Channel,
+    DatabaseUrl,
     HttpUrl,
     Kind,
     Level,
@@ -21,7 +22,6 @@ from bot.setting_types import (
     Seconds,
     Secret,
     SectionName,
-    SqliteUrl,
     WebSocketUrl,
     sentence,
 )
@@ -153,8 +153,8 @@ class ChatSettings(Section):
 
 
 class StorageSettings(Section):
-    url: SqliteUrl = "sqlite:///data/parlance.db"
-    """A relative file starts where the bot is started."""
+    url: DatabaseUrl = "sqlite:///data/parlance.db"
+    """sqlite:///FILE, from where the bot is started, or postgresql://… for many replicas."""
 
 
 class AccessSettings(Section):
@@ -204,6 +204,7 @@ class Settings(Section):
         """Every value that must not be seen, for the log to leave out."""
         found = set(_secrets(self))
         urls = {section.base_url for section in self.providers.values()} | found
+        urls.add(self.storage.url)
         return frozenset(found.union(*map(url_secrets, urls)))
 
     def notes(self) -> tuple[str, ...]:

@@ -1,67 +1,151 @@
-"""The database files: where they are, how they are opened, who may open them."""
+"""The databases: where they are, how they are opened, who may open them."""
 
 from __future__ import annotations
 
 import fcntl
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from providers.redact import one_line, redact
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-BUSY_TIMEOUT = 10.0
+BUSY_TIMEOUT: Final = 10.0
 """Seconds a write waits for another one to finish."""
+CONNECT_TIMEOUT: Final = 5
+"""Seconds to reach a PostgreSQL server."""
+CONNECTIONS: Final = 8
+"""To PostgreSQL at most, for the history; the queue has as many."""
+_MIGRATING: Final = 0x7061726C616E6365
+"""The key of the advisory lock that one replica holds while it changes the tables."""
 
 
 class StorageError(Exception):
     """The database can't be used; the message is one line that names the mend."""
 
 
-def files(url: str) -> tuple[Path, Path]:
-    """The history's file and the turn queue's, for a `storage.url` of the form sqlite:///PATH."""
-    history = Path(sa.make_url(url).database or "parlance.db")
-    return history, history.with_suffix(f".turns{history.suffix}")
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """What a `storage.url` stands for."""
+
+    history: sa.URL
+    turns: sa.URL
+    """The queue's. With PostgreSQL the same database; its tables are in a schema of their own."""
+
+    @classmethod
+    def at(cls, url: str) -> Databases:
+        """`url`: sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME."""
+        made = sa.make_url(url)
+        if made.get_backend_name() == "sqlite":
+            history = Path(made.database or "parlance.db")
+            turns = history.with_suffix(f".turns{history.suffix}")
+            return cls(sqlite(history), sqlite(turns))
+        made = made.set(drivername="postgresql+psycopg")
+        return cls(made, made)
+
+    @property
+    def shared(self) -> bool:
+        """Whether any number of processes may use them at once."""
+        return is_postgresql(self.history)
+
+    def claim(self) -> AbstractContextManager[None]:
+        """Hold the files for this process alone; raises StorageError where another one does."""
+        return nullcontext() if self.shared else _claim(Path(self.history.database or ""))
 
 
-def engine(path: Path) -> sa.Engine:
-    """Open an SQLite file so that readers never wait and a commit survives a power cut."""
-    made = sa.create_engine(
-        f"sqlite:///{path}",
-        connect_args={"timeout": BUSY_TIMEOUT},
-        # Parameters are what people wrote: they must not stand in an error.
-        hide_parameters=True,
-    )
+def sqlite(path: Path) -> sa.URL:
+    return sa.URL.create("sqlite", database=str(path))
 
-    @sa.event.listens_for(made, "connect")
-    def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
 
+def is_postgresql(url: sa.URL) -> bool:
+    return url.get_backend_name() == "postgresql"
+
+
+def engine(url: sa.URL) -> sa.Engine:
+    """Open a database so that readers never wait and a commit survives a power cut."""
+    options: dict[str, Any] = {"timeout": BUSY_TIMEOUT}
+    pool: dict[str, Any] = {}
+    if is_postgresql(url):
+        options = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "parlance"}
+        pool = {"pool_size": CONNECTIONS, "max_overflow": 0}
+    # Parameters are what people wrote: they must not stand in an error.
+    made = sa.create_engine(url, connect_args=options, hide_parameters=True, **pool)
+    if not is_postgresql(url):
+        sa.event.listen(made, "connect", _prepare_sqlite)
     return made
 
 
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
 def migrate(target: sa.Engine, revision: str = "head") -> None:
-    """Bring the history database to the shape this code needs, or to an earlier `revision`."""
-    from alembic import command  # noqa: PLC0415 - a heavy import that only a start needs
-    from alembic.config import Config  # noqa: PLC0415
+    """Bring the history database to the shape this code needs, or to an earlier `revision`.
+
+    Raises StorageError where the database can't be used, or is of a newer release.
+    """
+    from alembic.config import Config  # noqa: PLC0415 - a heavy import that only a start needs
 
     config = Config()
     config.set_main_option("script_location", "bot:migrations")
-    with target.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    try:
+        with target.begin() as connection:
+            _upgrade(connection, config, revision)
+    except sa.exc.DBAPIError as error:
+        where = redact(target.url.render_as_string())
+        raise StorageError(
+            f"storage.url: {where} can't be used ({one_line(redact(str(error.orig)))}); "
+            "mend its permissions, move it away, or name another one"
+        ) from None
+
+
+def _upgrade(connection: sa.Connection, config: Any, revision: str) -> None:  # noqa: ANN401 - alembic's Config, imported late
+    from alembic import command  # noqa: PLC0415 - see migrate
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see migrate
+
+    if connection.dialect.name == "postgresql":
+        # Replicas that start together migrate one after another.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = _revision(connection)
+    if found is not None and found not in known:
+        if _oldest_reader(connection) not in known:
+            raise StorageError(
+                f"storage.url: a newer parlance has changed this database (revision {found}); "
+                "upgrade this one, or go back to a backup"
+            )
+        return  # What was added since does not disturb this code.
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _oldest_reader(connection: sa.Connection) -> str | None:
+    """The oldest revision whose code can still use this database."""
+    if not sa.inspect(connection).has_table("oldest_reader"):
+        return None
+    return connection.execute(sa.text("SELECT revision FROM oldest_reader")).scalar()
 
 
 @contextmanager
-def claim(path: Path) -> Iterator[None]:
+def _claim(path: Path) -> Iterator[None]:
     """Make the folder of `path` and hold it for this process alone.
 
     Raises StorageError where another process holds it or nothing can be written there.

@@ -25,6 +25,14 @@ class TokenCount:
         """The tokens of one message of `text`."""
         return math.ceil(self._correction * _estimate(text))
 
+    def exchange(self, question: str, answer: str, counted: int | None) -> int:
+        """The tokens of a question and its answer, of which the provider counted `counted`.
+
+        An empty answer is none that is sent, such as one that its reader removed.
+        """
+        answered = (counted or self.message(answer)) if answer else 0
+        return self.message(question) + answered
+
     def learn(self, texts: list[str], counted: int) -> None:
         """The provider counted `counted` tokens for the messages `texts`."""
         low, high = BOUNDS

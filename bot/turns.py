@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bot.durable import TurnQueue
     from bot.history import History
     from bot.messages import Incoming, TurnKey
+    from bot.replicas import Lease
     from bot.reply.gate import Gate
     from bot.reply.surface import Surface
     from bot.schema import After, Turn
@@ -124,6 +125,7 @@ class Turns:
         access: Access,
         control: Control,
         chat: ChatSettings,
+        lease: Lease,
     ) -> None:
         self.queue: TurnQueue
         """Set by the composition root: the queue needs `run` before it can be made."""
@@ -133,6 +135,7 @@ class Turns:
         self._access = access
         self._control = control
         self._chat = chat
+        self._lease = lease
         self._tokens = TokenCount()
 
     async def take(self, incoming: Incoming, after: After | None = None) -> bool:
@@ -198,7 +201,7 @@ class Turns:
             reply.end(turn.notice or "")
             delivered = await reply.deliver()
         elif turn.command and not (turn.command == CommandName.RETRY and turn.question):
-            reply.end(self._carry_out(turn))
+            reply.end(await self._carry_out(turn))
             delivered = await reply.deliver()
         elif not turn.question:
             delivered = Delivered.REMOVED  # Its asker took it back before its time came.
@@ -230,12 +233,12 @@ class Turns:
             posted=await self._history.messages(turn),
         )
 
-    def _carry_out(self, turn: Turn) -> str:
+    async def _carry_out(self, turn: Turn) -> str:
         """Do what a command asks for; return what to say."""
         match turn.command:
             case CommandName.STOP:
                 # Where there is something to stop, the answer itself says that it was stopped.
-                stopped = self._control.stop(turn.key.chat, turn.sender)
+                stopped = await self._control.stop(turn.key.chat, turn.sender)
                 return "" if stopped else texts.NOTHING_TO_STOP
             case CommandName.UNKNOWN:
                 return texts.unknown_command(turn.question)
@@ -249,6 +252,7 @@ class Turns:
         try:
             with self._control.running(turn) as stop:
                 answer = await self._ask(turn, reply, delivering, stop)
+                await self._lease.held()  # Another replica may have gone on with it.
                 await self._history.end(
                     turn,
                     answer.text,
@@ -358,8 +362,7 @@ class Turns:
         return kept
 
     def _cost(self, past: Turn) -> int:
-        count = self._tokens.message
-        return count(past.question) + (past.answer_tokens or count(prompt.answer(past)))
+        return self._tokens.exchange(past.question, prompt.answer(past), past.answer_tokens)
 
 
 async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:

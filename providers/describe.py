@@ -8,9 +8,6 @@ from typing import Final
 from providers.base import Option
 from providers.registry import BrokenPluginError, capabilities, kinds
 
-COMMON_SETTINGS: Final = ("base_url", "proxy", "user_agent", "timeouts")
-"""Settings of every provider that uses the network."""
-
 _ALWAYS: Final = (Option("model", "str"), Option("messages", "list"), Option("stream", "bool"))
 
 
@@ -25,7 +22,6 @@ class Row:
     images: str
     auth: str
     working: str
-    settings: str
 
 
 def params_line(kind: str) -> str:
@@ -53,8 +49,7 @@ def _row(kind: str) -> Row:
     try:
         has = capabilities(kind)
     except BrokenPluginError as error:
-        return Row(kind, "", "", "", "", "", working=f"no: {error}", settings="")
-    common = COMMON_SETTINGS if has.url else ()
+        return Row(kind, "", "", "", "", "", working=f"no: {error}")
     return Row(
         kind=kind,
         url=has.url,
@@ -63,7 +58,6 @@ def _row(kind: str) -> Row:
         images=_yes_no(has.takes_images),
         auth="optional" if has.optional_key else _yes_no(has.needs_auth),
         working=_yes_no(has.working),
-        settings=", ".join((*(option.name for option in has.options), *common)),
     )
 
 

@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
 from providers.base import Capabilities, Provider
-from providers.redact import one_line, redact, shorten
+from providers.redact import one_line, redact, shorten, url_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from importlib.metadata import EntryPoint
 
     from providers.base import ProviderSettings
@@ -73,7 +73,13 @@ def create(settings: ProviderSettings) -> Provider:
 
     Raises as `provider_class` does, or ValueError with one line that names the setting to mend.
     """
-    return provider_class(settings.kind)(settings)
+    made_by = provider_class(settings.kind)
+    try:
+        return made_by(settings)
+    except Exception as error:  # a stranger's constructor can raise anything
+        if settings.kind in _CLASSES:
+            raise
+        raise _not_made(settings, error) from error
 
 
 def _plugins() -> dict[str, list[EntryPoint]]:
@@ -89,7 +95,7 @@ def _plugin_class(kind: str) -> type[Provider]:
     offers = _plugins().get(kind)
     if not offers:
         raise _unknown(kind)
-    names = [point.dist.name if point.dist else point.value for point in offers]
+    names = [_package(point) for point in offers]
     if len(offers) > 1:
         listed = " and ".join(sorted(names))
         raise BrokenPluginError(f'kind "{kind}" is offered by {listed}; uninstall one of them')
@@ -100,6 +106,25 @@ def _plugin_class(kind: str) -> type[Provider]:
     if problem := _problem(loaded, kind):
         raise _broken(kind, names[0], problem)
     return cast("type[Provider]", loaded)
+
+
+def _not_made(settings: ProviderSettings, error: Exception) -> ValueError:
+    """Return what to say where a plug-in's class could not be set up."""
+    hidden = (settings.api_key, *url_secrets(settings.proxy), *url_secrets(settings.base_url))
+    secrets = tuple(filter(None, hidden))
+    if isinstance(error, ValueError):
+        return ValueError(_plain(str(error), secrets))
+    (point, *_) = _plugins()[settings.kind]
+    reason = _plain(f"{type(error).__name__}: {error}", secrets)
+    return _broken(settings.kind, _package(point), reason)
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
+
+
+def _plain(text: str, secrets: Iterable[str] = ()) -> str:
+    return shorten(redact(one_line(text), secrets), 200)
 
 
 def _problem(loaded: object, kind: str) -> str:
@@ -116,8 +141,8 @@ def _problem(loaded: object, kind: str) -> str:
 
 
 def _broken(kind: str, package: str, reason: str) -> BrokenPluginError:
-    reason = shorten(redact(one_line(reason)), 200)
-    return BrokenPluginError(f'the plug-in for kind "{kind}" ({package}) can\'t be used: {reason}')
+    said = f'the plug-in for kind "{kind}" ({package}) can\'t be used: {_plain(reason)}'
+    return BrokenPluginError(said)
 
 
 def _unknown(kind: str) -> UnknownKindError:

@@ -1,6 +1,17 @@
-"""How hard Hypothesis tries: `make test` a little, `make soak` a lot."""
+"""How hard Hypothesis tries: `make test` a little, `make soak` a lot. And a real PostgreSQL."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import postgres
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postgres import Server
 
 _ANY_SPEED = [HealthCheck.too_slow]
 settings.register_profile(
@@ -10,3 +21,16 @@ settings.register_profile(
     "soak", deadline=None, max_examples=5000, suppress_health_check=_ANY_SPEED
 )
 settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    with postgres.server() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> Iterator[str]:
+    """Of an empty database that is the test's own."""
+    with postgres_server.database() as url:
+        yield url

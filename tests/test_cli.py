@@ -82,7 +82,7 @@ def test_version_names_the_program() -> None:
     assert re.fullmatch(r"parlance \d+\.\d+\.\d+\n", shown.stdout)
 
 
-@pytest.mark.parametrize("command", ["run", "check", "providers"])
+@pytest.mark.parametrize("command", ["run", "check", "providers", "demo"])
 def test_a_bad_setting_is_a_line_on_stderr_and_exit_code_2(command: str, config: Path) -> None:
     config.write_text(CONFIG + '[chat]\nhistory_tokens = "many"\nmodel = "x"\n', "utf-8")
     done = parlance(command, "--config", str(config))
@@ -144,6 +144,13 @@ def test_providers_with_a_configuration_tells_what_uses_them(config: Path) -> No
     assert used.split()[-1] == "main"
 
 
+def test_providers_need_no_platform(config: Path) -> None:
+    config.write_text(CONFIG.replace("123:hush-token", "env:NOT_SET_ANYWHERE"), "utf-8")
+    assert parlance("check", "--config", str(config)).returncode == 2
+    listed = parlance("providers", "--config", str(config))
+    assert (listed.returncode, listed.stderr) == (0, "")
+
+
 def test_providers_params_are_told_as_the_originals_did() -> None:
     lines = parlance("providers", "--params").stdout.splitlines()
     assert len(lines) == len(registry.kinds())
@@ -155,7 +162,7 @@ def test_providers_params_are_told_as_the_originals_did() -> None:
 
 async def checked(tmp_path: Path, providers: str) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "config.toml"
-    file.write_text(f'[telegram]\ntoken = "123:hush-token"\n{providers}', "utf-8")
+    file.write_text(providers, "utf-8")
     return await asyncio.to_thread(parlance, "providers", "--check", cwd=tmp_path)
 
 

@@ -95,6 +95,27 @@ class TestValues:
         )
         assert registry.create(settings.providers["x"].variants()[0]).settings.kind == kind
 
+    @pytest.mark.parametrize(
+        "text",
+        [PROVIDER, '[telegram]\ntoken = "env:NOT_SET"\n' + PROVIDER, 'discord = "x"\n' + PROVIDER],
+    )
+    def test_without_platforms_nothing_of_them_is_asked_for(
+        self, tmp_path: Path, text: str
+    ) -> None:
+        file = tmp_path / "config.toml"
+        file.write_text(text, "utf-8")
+        read = load(file, {"PARLANCE__TELEGRAM__TOKEN": ""}, platforms=False)
+        assert list(read.providers) == ["main"]
+        assert (read.telegram, read.discord) == (None, None)
+
+    def test_without_platforms_the_rest_is_checked_as_ever(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.toml"
+        file.write_text("[chat]\nhistory_tokens = 0\n", "utf-8")
+        with pytest.raises(ConfigError) as caught:
+            load(file, {}, platforms=False)
+        keys = [problem.partition(":")[0] for problem in caught.value.problems]
+        assert keys == ["providers", "chat.history_tokens"]
+
     def test_a_byte_order_mark_is_no_part_of_the_text(self, tmp_path: Path) -> None:
         file = tmp_path / "config.toml"
         file.write_text(MINIMAL, "utf-8-sig")
@@ -255,13 +276,13 @@ class TestProblems:
             ("[chat]\nhistory_tokens = 0", "chat.history_tokens: expected more than 0, got 0"),
             ("[chat]\nsystem_prompt = 5", "chat.system_prompt: expected a text, got 5"),
             (
-                "[storage]\nurl = 'postgresql://u:pw@h/db'",
-                "storage.url: PostgreSQL comes in a later release; now there is sqlite:///FILE",
+                "[storage]\nurl = 'postgres://u:pw@h'",
+                "storage.url: is not of the form postgresql://USER:PASSWORD@HOST:PORT/NAME",
             ),
             (
                 "[storage]\nurl = 'data.db'",
-                ('storage.url: "data.db" is not of the form sqlite:///FILE, '
-                "such as sqlite:///data/parlance.db"),
+                ('storage.url: "data.db" is not of the form sqlite:///FILE or '
+                "postgresql://USER@HOST/NAME, such as sqlite:///data/parlance.db"),
             ),
             ("[discord]", "discord.token: missing; it has no default"),
             (

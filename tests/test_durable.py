@@ -1,4 +1,4 @@
-"""The turn queue, on real DBOS and SQLite.
+"""The turn queue, on real DBOS, SQLite and PostgreSQL.
 
 DBOS is one for a process, so each of these runs in a process of its own.
 """
@@ -10,15 +10,18 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 COMMON = """
 import asyncio, os, sys
-from pathlib import Path
 import bot.durable
 from bot.durable import TurnQueue
 from bot.messages import ChatKey, TurnKey
+from bot.replicas import Alone
+from bot.storage import Databases
 
 def key(chat, message):
     return TurnKey(ChatKey("t", "b", chat), str(message))
@@ -29,12 +32,20 @@ async def until(predicate):
 """
 
 
-def run(folder: Path, main: str, *, expect: int = 0) -> list[str]:
-    """Run the body of `main(path)` in a process of its own; return the lines it prints."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path}/parlance.db"
+
+
+def run(url: str, main: str, *, expect: int = 0) -> list[str]:
+    """Run the body of `main(database)` in a process of its own; return the lines it prints."""
     body = textwrap.indent(textwrap.dedent(main), "    ")
-    code = f"{COMMON}\nasync def main(path):\n{body}\nasyncio.run(main(Path(sys.argv[1])))"
+    database = "Databases.at(sys.argv[1]).turns"
+    code = f"{COMMON}\nasync def main(database):\n{body}\nasyncio.run(main({database}))"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder / "turns.db")],
+        [sys.executable, "-c", code, url],
         capture_output=True,
         text=True,
         timeout=60,
@@ -44,16 +55,16 @@ def run(folder: Path, main: str, *, expect: int = 0) -> list[str]:
     return done.stdout.split()
 
 
-def test_the_private_names_of_dbos_are_still_there_and_wake_the_queue(tmp_path: Path) -> None:
+def test_the_private_names_of_dbos_are_still_there_and_wake_the_queue(url: str) -> None:
     """With an hour between two polls, nothing but the wake-up starts a turn."""
     lines = run(
-        tmp_path,
+        url,
         """
         bot.durable.POLL = 3600.0
         seen = []
         async def answer(turn):
             seen.append(turn.message)
-        queue = TurnQueue(path, answer)
+        queue = TurnQueue(database, answer, Alone())
         await queue.start()
         for n in range(40):
             await queue.put(key(str(n), n), lane=str(n), order=n + 1)
@@ -66,9 +77,9 @@ def test_the_private_names_of_dbos_are_still_there_and_wake_the_queue(tmp_path: 
     assert lines == ["40"]
 
 
-def test_turns_of_a_lane_run_in_order_one_at_a_time_and_lanes_side_by_side(tmp_path: Path) -> None:
+def test_turns_of_a_lane_run_in_order_one_at_a_time_and_lanes_side_by_side(url: str) -> None:
     lines = run(
-        tmp_path,
+        url,
         """
         running, most, lane_most, done = set(), 0, 0, []
         async def answer(turn):
@@ -79,7 +90,7 @@ def test_turns_of_a_lane_run_in_order_one_at_a_time_and_lanes_side_by_side(tmp_p
             await asyncio.sleep(0.02)
             running.discard(turn)
             done.append(turn)
-        queue = TurnQueue(path, answer)
+        queue = TurnQueue(database, answer, Alone())
         await queue.start()
         for n in range(10):
             for chat in "abc":
@@ -93,14 +104,14 @@ def test_turns_of_a_lane_run_in_order_one_at_a_time_and_lanes_side_by_side(tmp_p
     assert lines == ["True", "True", "1"]
 
 
-def test_a_turn_put_twice_runs_once(tmp_path: Path) -> None:
+def test_a_turn_put_twice_runs_once(url: str) -> None:
     lines = run(
-        tmp_path,
+        url,
         """
         seen = []
         async def answer(turn):
             seen.append(turn.message)
-        queue = TurnQueue(path, answer)
+        queue = TurnQueue(database, answer, Alone())
         await queue.start()
         for _ in range(3):
             await queue.put(key("a", 1), lane="a", order=1)
@@ -113,13 +124,13 @@ def test_a_turn_put_twice_runs_once(tmp_path: Path) -> None:
     assert lines == ["1", "2"]
 
 
-def test_what_was_put_before_a_kill_runs_after_it_in_order(tmp_path: Path) -> None:
+def test_what_was_put_before_a_kill_runs_after_it_in_order(url: str) -> None:
     run(
-        tmp_path,
+        url,
         """
         async def answer(turn):
             await asyncio.sleep(3600)
-        queue = TurnQueue(path, answer)
+        queue = TurnQueue(database, answer, Alone())
         await queue.start()
         for n in range(5):
             await queue.put(key("a", n), lane="a", order=n + 1)
@@ -129,12 +140,12 @@ def test_what_was_put_before_a_kill_runs_after_it_in_order(tmp_path: Path) -> No
         expect=-9,
     )
     lines = run(
-        tmp_path,
+        url,
         """
         seen = []
         async def answer(turn):
             seen.append(turn.message)
-        queue = TurnQueue(path, answer)
+        queue = TurnQueue(database, answer, Alone())
         await queue.start()
         await until(lambda: len(seen) == 5)
         print(*seen)
@@ -144,32 +155,32 @@ def test_what_was_put_before_a_kill_runs_after_it_in_order(tmp_path: Path) -> No
     assert lines == ["0", "1", "2", "3", "4"]
 
 
-def test_a_turn_that_is_cut_by_the_end_is_still_owed(tmp_path: Path) -> None:
+def test_a_turn_that_is_cut_by_the_end_is_still_owed(url: str) -> None:
     cut = """
         async def answer(turn):
             print("began", flush=True)
             await asyncio.sleep(3600)
-        queue = TurnQueue(path, answer)
+        queue = TurnQueue(database, answer, Alone())
         await queue.start()
         {put}
         await asyncio.sleep({wait})
         await queue.close()
         """
     put = 'await queue.put(key("a", 1), lane="a", order=1)'
-    assert run(tmp_path, cut.format(put=put, wait=0.3)) == ["began"]
-    assert run(tmp_path, cut.format(put="", wait=2.5)) == ["began"]
+    assert run(url, cut.format(put=put, wait=0.3)) == ["began"]
+    assert run(url, cut.format(put="", wait=2.5)) == ["began"]
 
 
-def test_a_turn_that_fails_is_over_and_the_next_one_runs(tmp_path: Path) -> None:
+def test_a_turn_that_fails_is_over_and_the_next_one_runs(url: str) -> None:
     lines = run(
-        tmp_path,
+        url,
         """
         seen = []
         async def answer(turn):
             seen.append(turn.message)
             if turn.message == "1":
                 raise RuntimeError("a bug")
-        queue = TurnQueue(path, answer)
+        queue = TurnQueue(database, answer, Alone())
         await queue.start()
         for n in (1, 2):
             await queue.put(key("a", n), lane="a", order=n)

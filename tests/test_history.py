@@ -1,4 +1,4 @@
-"""What was said in a chat, on a real SQLite file."""
+"""What was said in a chat, on a real SQLite file and on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot import storage
 from bot.history import History
 from bot.messages import ChatKey, Lesson, TurnKey
 from bot.schema import After, Outcome, Turn
-from bot.storage import StorageError
+from bot.storage import Databases, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,9 +24,17 @@ OLD_COLUMNS = ("seq", "key", "chat", "command", "question", "asked_at", "answer"
 """Of the first release, those that must be given."""
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> sa.URL:
+    url = f"sqlite:///{tmp_path}/history.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    return Databases.at(url).history
+
+
 @pytest.fixture
-async def history(tmp_path: Path) -> AsyncIterator[History]:
-    opened = History(tmp_path / "history.db")
+async def history(database: sa.URL) -> AsyncIterator[History]:
+    opened = History(database)
     yield opened
     await opened.close()
 
@@ -54,13 +62,13 @@ async def test_the_same_message_twice_is_one_turn(history: History) -> None:
     assert again == first
 
 
-async def test_a_turn_outlives_the_process(tmp_path: Path) -> None:
-    first = History(tmp_path / "history.db")
+async def test_a_turn_outlives_the_process(database: sa.URL) -> None:
+    first = History(database)
     turn = await exchange(first, 1)
     await first.add_message(turn, 0, "100")
     await first.settle(turn)
     await first.close()
-    second = History(tmp_path / "history.db")
+    second = History(database)
     read = await second.turn(turn.key)
     assert read is not None
     assert (read.question, read.answer, read.outcome) == ("q1", "a1", Outcome.WHOLE)
@@ -158,13 +166,47 @@ async def test_a_database_that_is_busy_is_waited_for(history: History) -> None:
 async def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     (tmp_path / "history.db").write_text("not a database " * 100)
     with pytest.raises(StorageError, match=r"storage.url: .*history.db can't be used"):
-        History(tmp_path / "history.db")
+        History(storage.sqlite(tmp_path / "history.db"))
 
 
-async def test_many_at_once_keep_their_order(history: History) -> None:
+def test_a_server_that_is_not_there_is_said_without_the_password() -> None:
+    url = Databases.at("postgresql://me:hidden@127.0.0.1:1/parlance").history
+    with pytest.raises(StorageError, match=r"storage.url: .*127.0.0.1:1.* can't be used") as raised:
+        History(url)
+    assert "hidden" not in str(raised.value)
+
+
+async def test_many_at_once_are_all_kept(history: History) -> None:
     turns = await asyncio.gather(*(ask(history, message) for message in range(200)))
-    assert [turn.seq for turn in turns] == sorted(turn.seq for turn in turns)
     assert len({turn.seq for turn in turns}) == 200
+
+
+async def test_what_a_database_can_not_hold_is_kept_as_a_sign_for_it(history: History) -> None:
+    turn = await ask(history, 1, "a\0b")
+    read = await history.turn(turn.key)
+    assert read is not None
+    assert read.question == "a\ufffdb"
+
+
+def test_a_database_of_a_newer_release_is_refused(database: sa.URL) -> None:
+    engine = storage.engine(database)
+    storage.migrate(engine)
+    newer = "UPDATE alembic_version SET version_num = '9999'"
+    with engine.begin() as db:
+        db.execute(sa.text(newer))
+    storage.migrate(engine)  # It has been extended; this release may go on.
+    with engine.begin() as db:
+        db.execute(sa.text("UPDATE oldest_reader SET revision = '9998'"))
+    with pytest.raises(StorageError, match=r"newer parlance .*9999.*upgrade"):
+        storage.migrate(engine)
+    engine.dispose()
+
+
+async def test_replicas_that_start_together_make_the_tables_once(postgres_url: str) -> None:
+    database = Databases.at(postgres_url).history
+    opened = await asyncio.gather(*(asyncio.to_thread(History, database) for _ in range(4)))
+    for history in opened:
+        await history.close()
 
 
 async def branch(history: History, message: int, after: After | None) -> Turn:
@@ -190,6 +232,15 @@ async def test_a_branch_from_a_question_leaves_its_answer_out(history: History) 
         await exchange(history, message)
     after = await history.locate([CHAT], "1")
     assert await window(history, await branch(history, 3, after)) == [("q1", None)]
+
+
+async def test_an_answer_that_is_left_out_takes_no_room(history: History) -> None:
+    for message in (1, 2):
+        turn = await ask(history, message)
+        await history.end(turn, "a", Outcome.WHOLE, notice="", tokens=90)
+    branched = await branch(history, 3, await history.locate([CHAT], "2"))
+    past = await history.window(branched, 100, lambda turn: 5 + (turn.answer_tokens or 0))
+    assert [(turn.question, turn.answer) for turn in past] == [("q1", "a"), ("q2", None)]
 
 
 async def test_a_branch_may_go_on_from_what_was_said_in_another_chat(history: History) -> None:
@@ -270,9 +321,9 @@ async def test_the_latest_turn_of_each_chat_is_told_by_platform(history: History
     assert not await history.has_turns(ChatKey("discord", "7", "5"))
 
 
-async def test_a_database_of_the_release_before_is_brought_up_to_date(tmp_path: Path) -> None:
-    path = tmp_path / "history.db"
-    engine = storage.engine(path)
+async def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
+    database = storage.sqlite(tmp_path / "history.db")
+    engine = storage.engine(database)
     storage.migrate(engine, "0001")
     with engine.begin() as db:
         old = sa.table("turns", *map(sa.column, OLD_COLUMNS))
@@ -280,7 +331,7 @@ async def test_a_database_of_the_release_before_is_brought_up_to_date(tmp_path: 
             row = (seq, f"{CHAT}:{seq}:0", str(CHAT), command, "q1", 0.0, f"a{seq}", "whole")
             db.execute(sa.insert(old).values(dict(zip(OLD_COLUMNS, row, strict=True))))
     engine.dispose()
-    history = History(path)
+    history = History(database)
     assert await window(history, await ask(history, 4)) == [("q1", "a3")]
     await history.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,13 @@ def test_a_message_it_refers_to_stands_above_it() -> None:
     assert prompt.question(incoming("true?", quoted="a\nb")) == "> a\n> b\n\ntrue?"
 
 
+@pytest.mark.parametrize("kind", ["A photo", "An animation", "A video note"])
+def test_what_came_with_it_is_named(kind: str) -> None:
+    attachment = kind.partition(" ")[2].replace(" ", "_")
+    question = prompt.question(incoming("why?", attachment=attachment))
+    assert question == f"why?\n\n[{kind} came with this, which you can't see.]"
+
+
 def test_a_conversation_is_system_then_turns_then_the_question() -> None:
     assert spoken([turn("q1", "a1")], turn("q2"), "be kind") == [
         ("system", "be kind"),
@@ -96,6 +104,14 @@ def test_tokens_grow_with_the_text_and_count_every_message() -> None:
     assert count.message("") > 0
     assert count.message("word " * 100) > count.message("word " * 50)
     assert count.message("中" * 100) > count.message("a" * 100)
+
+
+def test_an_answer_costs_what_the_provider_counted_and_nothing_where_none_is_sent() -> None:
+    count = TokenCount()
+    question, answer = count.message("why?"), count.message("so")
+    assert count.exchange("why?", "so", None) == question + answer
+    assert count.exchange("why?", "so", 900) == question + 900
+    assert count.exchange("why?", "", 900) == question
 
 
 def test_the_count_moves_to_what_the_provider_counts() -> None:

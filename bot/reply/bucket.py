@@ -96,6 +96,12 @@ class Bucket:
         self._level = 1.0 + self.budget.floor
         self._at = until
 
+    def declare(self, budget: Budget, now: float) -> None:
+        """Another budget from now on; what is spent stays spent."""
+        spent = self.burst - self.level(now)
+        self.budget = self._declared = budget
+        self._level = self.burst - spent
+
     def overdrawn(self, least: float, now: float) -> None:
         """The platform had nothing left for a call that was thought to be within the burst."""
         burst = max(least, self.budget.burst - max(0.0, self.level(now)))

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot.messages import ChatKey
+    from bot.replicas import Lease
     from bot.reply.pace import Call, Pace, Waiting
 
 
 class Gate:
     """Lets replies through as their pace allows. One for each bot account; one event loop."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, lease: Lease) -> None:
         self.pace = pace
+        self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[Waiting, asyncio.Future[Call]] = {}
         # Invariant: one call at a time in a chat, so that what the platform says of its bucket is
@@ -31,8 +33,17 @@ class Gate:
     async def admit(self, reply: Waiting) -> Call:
         """Return when `reply` may make the call that is returned; it is paid for.
 
-        It ends with `done`, or with `not_made`. After `close` nobody is admitted.
+        It ends with `done`, or with `not_made`. After `close` nobody is admitted, and nobody is
+        while it is not sure that this replica may still speak.
         """
+        while True:
+            call = await self._granted(reply)
+            if self._lease.good():
+                return call
+            self.not_made(call)
+            await self._lease.held()
+
+    async def _granted(self, reply: Waiting) -> Call:
         granted: asyncio.Future[Call] = self._loop.create_future()
         self._waiting[reply] = granted
         self.changed()
@@ -83,14 +94,25 @@ class Gate:
                 self._busy.add(call.chat)
                 granted.set_result(call)
 
+    def share(self, replicas: int) -> None:
+        """So many replicas share the bot's budgets."""
+        self.pace.share(replicas, self._loop.time())
+        self.changed()
+
     def may_act(self, chat: ChatKey) -> bool:
         """Whether a chat action may be shown now; it is paid for."""
-        return not self._closed and self.pace.may_act(chat, self._loop.time())
+        return (
+            not self._closed and self._lease.good() and self.pace.may_act(chat, self._loop.time())
+        )
 
     async def close(self) -> None:
         """Let nobody through any more, and wait for the calls under way."""
         self._closed = True
         self.changed()
+        await self.quiet()
+
+    async def quiet(self) -> None:
+        """Return when no call is under way."""
         while self._busy:
             self._quiet.clear()
             await self._quiet.wait()

@@ -6,7 +6,7 @@ Pure: every method takes `now` (seconds of any one monotonic clock) and nothing 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -32,6 +32,7 @@ more of them are short than long."""
 LEARNING = 0.2
 """The weight of one answer in what is usual."""
 FIRST_WEIGHT = 2.0
+"""What the lag of a reader who has seen nothing of the reply yet is multiplied by."""
 DISTRUST = 0.25
 """What a refusal leaves of the belief in a chat's declared budget."""
 RECOVERY = 0.02
@@ -118,6 +119,7 @@ class Pace:
     """The budgets of one bot on one platform, and the chats in it."""
 
     def __init__(self, bot: Budget, actions: Budget, now: float) -> None:
+        self._whole = (bot, actions)
         self._bot = Bucket(bot, now)
         self._actions = Bucket(actions, now)
         self._chats: dict[ChatKey, _Chat] = {}
@@ -232,6 +234,11 @@ class Pace:
         bucket.drain(chat.penalty_until)
         self._learned.add((call.chat, call.kind))
 
+    def share(self, replicas: int, now: float) -> None:
+        """So many replicas share what the platform allows the bot, in equal parts."""
+        for bucket, whole in zip((self._bot, self._actions), self._whole, strict=True):
+            bucket.declare(_part(whole, replicas), now)
+
     def may_act(self, chat: ChatKey, now: float) -> bool:
         """Take a token for a chat action (typing) if that costs no text its place.
 
@@ -287,6 +294,13 @@ class Pace:
         if refilled_at is not None and refilled_at > now:
             return max(PREVIEW_GAP, (refilled_at - now) / (1.0 + spendable))
         return max(PREVIEW_GAP, 1.0 / (bucket.rate + spendable / to_come))
+
+
+def _part(whole: Budget, replicas: int) -> Budget:
+    """Two calls at once at least, so that a preview leaves one for a final."""
+    burst = max(2.0, whole.burst / replicas)
+    reserve = min(whole.reserve / replicas, burst - 1.0)
+    return replace(whole, rate=whole.rate / replicas, burst=burst, reserve=reserve)
 
 
 def _kept(bucket: Bucket) -> float:

@@ -51,6 +51,7 @@ class Acts:
             attachments=content.attachments,
             nonce=draft.nonce,
             source=draft.source,
+            snapshot=draft.snapshot,
             seen_by=draft.seen_by,
         )
         message.mentions = self._mentions(message, content)

@@ -14,7 +14,15 @@ from sandbox.discord.wire import channel_json, member_json, timestamp, user_json
 
 if TYPE_CHECKING:
     from sandbox.discord.errors import Json
-    from sandbox.discord.model import Attachment, Channel, Message, Reference, Source, User
+    from sandbox.discord.model import (
+        Attachment,
+        Channel,
+        Message,
+        Reference,
+        Snapshot,
+        Source,
+        User,
+    )
     from sandbox.discord.state import World
 
 _EMPTY: Json = {"content": "", "embeds": [], "attachments": [], "components": []}
@@ -62,11 +70,17 @@ def message_json(
         "edited_timestamp": None if message.edited is None else timestamp(message.edited),
         "flags": int(message.flags),
     }
+    if message.snapshot is not None and message.reference is not None:
+        origin = world.channels[message.reference.channel_id]
+        forwarded = _snapshot_json(world, origin, message.snapshot)
+        shown["message_snapshots"] = [{"message": forwarded}]
     if not content and not readable_without_intent(world, channel, message):
         shown |= _EMPTY
+        shown.pop("message_snapshots", None)
     shown |= _optional_json(world, message)
     if message.reference is not None:
-        shown["message_reference"] = _reference_json(message.reference)
+        forwards = message.snapshot is not None
+        shown["message_reference"] = _reference_json(message.reference, forwards=forwards)
         if with_reference and message.kind in _POINTING_BACK:
             parent = world.referenced(message)
             shown["referenced_message"] = (
@@ -91,6 +105,25 @@ def message_event_json(world: World, message: Message, *, content: bool) -> Json
         shown["member"] = member_json(author, with_user=False)
     shown["mentions"] = [_mentioned_json(world, channel, user) for user in message.mentions.users]
     return shown
+
+
+def _snapshot_json(world: World, origin: Channel, snapshot: Snapshot) -> Json:
+    """What is shown of a forwarded message: not its author.
+
+    https://discord.com/developers/docs/resources/message#message-snapshot-object
+    """
+    return {
+        "type": int(snapshot.kind),
+        "content": snapshot.shown.text,
+        "embeds": list(snapshot.shown.embeds),
+        "attachments": [_attachment_json(world, origin, a) for a in snapshot.attachments],
+        "components": list(snapshot.shown.components),
+        "mentions": [user_json(user) for user in snapshot.mentions.users],
+        "mention_roles": [str(role_id) for role_id in snapshot.mentions.role_ids],
+        "timestamp": timestamp(snapshot.created),
+        "edited_timestamp": None if snapshot.edited is None else timestamp(snapshot.edited),
+        "flags": int(snapshot.flags),
+    }
 
 
 def _mentioned_json(world: World, channel: Channel, user: User) -> Json:
@@ -141,8 +174,8 @@ def _source_json(world: World, source: Source) -> Json:
     return shown
 
 
-def _reference_json(reference: Reference) -> Json:
-    shown: Json = {"type": 0, "channel_id": str(reference.channel_id)}
+def _reference_json(reference: Reference, *, forwards: bool) -> Json:
+    shown: Json = {"type": int(forwards), "channel_id": str(reference.channel_id)}
     if reference.message_id is not None:
         shown["message_id"] = str(reference.message_id)
     if reference.guild_id is not None:

@@ -51,6 +51,8 @@ class MessageFlag(IntFlag):
     LOADING = 1 << 7
     """A deferred answer: "is thinking…"."""
     SUPPRESS_NOTIFICATIONS = 1 << 12
+    HAS_SNAPSHOT = 1 << 14
+    """It forwards another message."""
     COMPONENTS_V2 = 1 << 15
 
 
@@ -127,11 +129,24 @@ class Mentions:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a message points: at the one it replies to, or at a thread."""
+    """Where a message points: at the one it replies to or forwards, or at a thread."""
 
     channel_id: int
     guild_id: int | None = None
     message_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A message as it was when it was forwarded."""
+
+    kind: MessageKind
+    created: float
+    edited: float | None
+    flags: MessageFlag
+    mentions: Mentions
+    shown: Version
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +186,8 @@ class Draft:
     reference: Reference | None = None
     nonce: str | int | None = None
     source: Source | None = None
+    snapshot: Snapshot | None = None
+    """In a forwarded message: what it forwards; `reference` says from where."""
     seen_by: int | None = None
     message_id: int | None = None
     """None: a new one. A forum post's first message has its thread's id."""
@@ -194,6 +211,8 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     nonce: str | int | None = None
     source: Source | None = None
+    snapshot: Snapshot | None = None
+    """As in `Draft`."""
     seen_by: int | None = None
     """The only person who sees an ephemeral message."""
     position: int | None = None

@@ -14,9 +14,11 @@ from sandbox.discord.model import (
     ChannelKind,
     Content,
     Draft,
+    MessageFlag,
     MessageKind,
     NewThread,
     Reference,
+    Snapshot,
 )
 from sandbox.discord.permissions import Overwrite, OverwriteKind, Permission
 
@@ -63,6 +65,25 @@ class Scene:
             raise SceneError(f"there is no message {reply_to.id} in the channel {channel.id}")
         reference = Reference(channel.id, channel.guild_id, reply_to.id)
         return self.acts.post(channel, user, Draft(content, MessageKind.REPLY, reference))
+
+    def forward(self, user: User, message: Message, channel: Channel) -> Message:
+        """Post what a message shows now in another channel; Discord's apps add no text to it."""
+        self._check_may_write(user, channel)
+        origin = self.world.channels[message.channel_id]
+        if origin.message(message.id) is None or not self.world.sees(user, origin):
+            raise SceneError(f"there is no message {message.id} that {user.display_name} sees")
+        snapshot = Snapshot(
+            message.kind,
+            message.created,
+            message.edited,
+            message.flags,
+            message.mentions,
+            message.versions[-1],
+            message.attachments,
+        )
+        content = Content(flags=MessageFlag.HAS_SNAPSHOT)
+        reference = Reference(origin.id, origin.guild_id, message.id)
+        return self.acts.post(channel, user, Draft(content, reference=reference, snapshot=snapshot))
 
     def edit(self, user: User, message: Message, text: str) -> None:
         if message.author != user or message.deleted:

@@ -161,6 +161,10 @@ class ScriptedUser:
         place = self._place(channel)
         return self.scene.say(self.user, place, spoken, reply_to=reply_to, files=files)
 
+    async def forward(self, message: Message, channel: Channel | None = None) -> Message:
+        """Forward a message to the DM with the bot, or to a channel."""
+        return self.scene.forward(self.user, message, self._place(channel))
+
     async def edit(self, message: Message, text: str) -> None:
         self.scene.edit(self.user, message, text)
 

@@ -6,25 +6,20 @@ questions of its own, and troubles only those.
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 from bot_process import openai
-
-from sandbox.llm.server import LlmSandbox
-
-# What Discord's client shows is read as the tests of its renderer read it.
-sys.path.append(str(Path(__file__).parents[1] / "platforms" / "discord"))
-
 from discord_venue import DiscordVenue
 from telegram_venue import TelegramVenue
 
+from sandbox.llm.server import LlmSandbox
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from bot_process import BotProcess
     from venue import Venue

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from words import numbered, numbers
 
 if TYPE_CHECKING:
     from sandbox.telegram.server import TelegramSandbox
     from sandbox.telegram.state import Message
     from sandbox.telegram.users import ScriptedUser
+
+__all__ = ["numbered", "numbers", "reads", "refusals", "replies", "words_in"]
 
 
 def replies(tg: TelegramSandbox, chat: int | ScriptedUser) -> list[Message]:
@@ -19,20 +22,6 @@ def replies(tg: TelegramSandbox, chat: int | ScriptedUser) -> list[Message]:
 def reads(tg: TelegramSandbox, chat: int | ScriptedUser) -> str:
     """All that the bot's messages read now."""
     return "\n".join(message.text for message in replies(tg, chat))
-
-
-def squeezed(text: str) -> str:
-    """Without white space, which may change at a page's border."""
-    return "".join(text.split())
-
-
-def numbered(count: int) -> str:
-    """An answer in which every word tells its place."""
-    return " ".join(f"w{n}" for n in range(count))
-
-
-def numbers(text: str) -> list[int]:
-    return [int(n) for n in re.findall(r"\bw(\d+)\b", text)]
 
 
 def refusals(tg: TelegramSandbox) -> int:

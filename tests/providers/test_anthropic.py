@@ -9,8 +9,10 @@ import pytest
 from wire import (
     Reader,
     Writer,
+    answer_to,
     as_json,
     ask,
+    error_of,
     events,
     head,
     in_chunks,
@@ -103,22 +105,6 @@ WHOLE = (START, BLOCK, PING, text("Hel"), text("lo"), BLOCK_STOP, stop(), MESSAG
 
 def anthropic(url: str, **settings: object) -> Anthropic:
     return Anthropic(ProviderSettings("anthropic", base_url=url, **{"model": "m"} | settings))
-
-
-async def answer_to(reply: bytes) -> list:
-    async with serve(reply) as wire:
-        outcome = await ask(anthropic(wire.url))
-    assert outcome.error is None
-    return outcome.events
-
-
-async def error_of(reply: bytes) -> tuple[str, ProviderError]:
-    async with serve(reply) as wire:
-        outcome = await ask(anthropic(wire.url, api_key="sk-ant-secret"))
-    assert outcome.error is not None
-    assert "secret" not in str(outcome.error)
-    assert not any(isinstance(event, Finish) for event in outcome.events)
-    return outcome.text, outcome.error
 
 
 async def test_the_request_is_the_messages_apis() -> None:
@@ -230,7 +216,7 @@ async def test_roles_alternate_and_nothing_blank_is_sent() -> None:
     ],
 )
 async def test_the_answer_is_read(reply: bytes) -> None:
-    got = await answer_to(reply)
+    got = await answer_to(anthropic, reply)
     assert "".join(event.text for event in got if isinstance(event, TextDelta)) == "Hello"
     assert got[-1] == STOP
     assert got.count(STOP) == 1
@@ -245,7 +231,7 @@ async def test_thinking_is_no_text_and_its_signature_is_nothing() -> None:
     block = {**BLOCK, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}
     hidden = {**BLOCK, "content_block": {"type": "redacted_thinking", "data": "x"}}
     got = await answer_to(
-        sse(START, block, thinking("hm"), signature, hidden, BLOCK, text("yes"), stop())
+        anthropic, sse(START, block, thinking("hm"), signature, hidden, BLOCK, text("yes"), stop())
     )
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), Usage(7, 9), STOP]
 
@@ -253,14 +239,14 @@ async def test_thinking_is_no_text_and_its_signature_is_nothing() -> None:
 async def test_think_tags_split_over_deltas_are_reasoning() -> None:
     """As llama.cpp sends them over this API, too."""
     pieces = ["<th", "ink>hm", "</thi", "nk>\n", "\nyes"]
-    got = await answer_to(sse(*map(text, pieces), stop()))
+    got = await answer_to(anthropic, sse(*map(text, pieces), stop()))
     assert got[:2] == [ReasoningDelta("hm"), TextDelta("yes")]
 
 
 async def test_an_emoji_split_into_lone_surrogates_is_joined() -> None:
     halves = [orjson.dumps(text("@")).replace(b"@", half) for half in (rb"a\ud83d", rb"\ude00b")]
     body = b"".join(b"data: " + half + b"\n\n" for half in halves)
-    got = await answer_to(head() + body + events(stop()))
+    got = await answer_to(anthropic, head() + body + events(stop()))
     assert got[0] == TextDelta("a😀b")
 
 
@@ -272,7 +258,7 @@ async def test_cached_tokens_are_input_tokens() -> None:
         "output_tokens": 1,
     }
     start = {"type": "message_start", "message": {"usage": usage}}
-    got = await answer_to(sse(start, text("hi"), stop(), MESSAGE_STOP))
+    got = await answer_to(anthropic, sse(start, text("hi"), stop(), MESSAGE_STOP))
     assert got == [TextDelta("hi"), Usage(123, 9), STOP]
 
 
@@ -289,20 +275,22 @@ async def test_cached_tokens_are_input_tokens() -> None:
 async def test_a_stop_reason_tells_whether_the_text_is_cut(
     reason: str, finish: FinishReason
 ) -> None:
-    got = await answer_to(sse(text("so far"), stop(reason), MESSAGE_STOP))
+    got = await answer_to(anthropic, sse(text("so far"), stop(reason), MESSAGE_STOP))
     assert got[-1] == Finish(finish)
 
 
 async def test_a_refusal_in_mid_stream_keeps_the_partial_text_and_gives_the_reason() -> None:
     details = {"type": "refusal", "category": "cyber", "explanation": "It could do harm."}
     refused = stop("refusal", stop_details=details)
-    partial, failure = await error_of(sse(text("so far"), refused, MESSAGE_STOP))
+    partial, failure = await error_of(anthropic, sse(text("so far"), refused, MESSAGE_STOP))
     assert (partial, type(failure)) == ("so far", ContentFilteredError)
     assert "It could do harm." in str(failure)
 
 
 async def test_a_window_that_is_full_before_any_text_is_too_long_a_conversation() -> None:
-    _, failure = await error_of(sse(START, stop("model_context_window_exceeded"), MESSAGE_STOP))
+    _, failure = await error_of(
+        anthropic, sse(START, stop("model_context_window_exceeded"), MESSAGE_STOP)
+    )
     assert type(failure) is ContextTooLongError
 
 
@@ -324,7 +312,9 @@ async def test_a_window_that_is_full_before_any_text_is_too_long_a_conversation(
 async def test_an_error_event_keeps_the_text_before_it(
     kind: str, expected: type[ProviderError]
 ) -> None:
-    partial, failure = await error_of(head() + named(START, BLOCK, text("so far"), error(kind)))
+    partial, failure = await error_of(
+        anthropic, head() + named(START, BLOCK, text("so far"), error(kind))
+    )
     assert (partial, type(failure)) == ("so far", expected)
     assert "it broke" in str(failure)
 
@@ -388,27 +378,29 @@ async def test_an_error_event_keeps_the_text_before_it(
 async def test_a_status_has_its_error(
     status: int, headers: tuple[str, ...], said: dict, expected: type[ProviderError]
 ) -> None:
-    _, failure = await error_of(as_json(said, status, *headers))
+    _, failure = await error_of(anthropic, as_json(said, status, *headers))
     assert type(failure) is expected
 
 
 async def test_a_rate_limit_tells_how_long_to_wait_and_a_spent_budget_is_not_retryable() -> None:
-    _, limited = await error_of(as_json(error("rate_limit_error"), 429, "Retry-After: 12"))
+    _, limited = await error_of(
+        anthropic, as_json(error("rate_limit_error"), 429, "Retry-After: 12")
+    )
     assert isinstance(limited, RateLimitedError)
     assert (limited.retry_after, limited.retryable) == (12, True)
-    _, spent = await error_of(as_json(error("rate_limit_error"), 429))
+    _, spent = await error_of(anthropic, as_json(error("rate_limit_error"), 429))
     assert not spent.retryable
 
 
 @pytest.mark.parametrize("given", [WHOLE[:3], WHOLE[:4], WHOLE[:6]])
 async def test_the_end_of_the_body_without_a_stop_reason_is_truncation(given: tuple) -> None:
-    _, failure = await error_of(sse(*given))
+    _, failure = await error_of(anthropic, sse(*given))
     assert type(failure) is TruncatedError
 
 
 async def test_a_cut_connection_is_no_answer() -> None:
     cut = head(200, "Transfer-Encoding: chunked") + in_chunks(named(*WHOLE[:4]), end=False)
-    partial, failure = await error_of(cut)
+    partial, failure = await error_of(anthropic, cut)
     assert (partial, type(failure)) == ("Hel", ConnectionFailedError)
 
 
@@ -427,7 +419,7 @@ async def test_a_cut_connection_is_no_answer() -> None:
     ],
 )
 async def test_no_text_is_never_an_empty_answer(reply: bytes) -> None:
-    _, failure = await error_of(reply)
+    _, failure = await error_of(anthropic, reply)
     assert type(failure) is BadResponseError
 
 

@@ -9,8 +9,10 @@ import pytest
 from wire import (
     Reader,
     Writer,
+    answer_to,
     as_json,
     ask,
+    error_of,
     events,
     head,
     in_chunks,
@@ -65,22 +67,6 @@ WHOLE = (chunk("Hel"), chunk("lo"), LAST)
 def gemini(url: str, **settings: object) -> Gemini:
     settings = {"model": "gemini-m"} | settings
     return Gemini(ProviderSettings("gemini", base_url=url, **settings))
-
-
-async def answer_to(reply: bytes) -> list:
-    async with serve(reply) as wire:
-        outcome = await ask(gemini(wire.url))
-    assert outcome.error is None
-    return outcome.events
-
-
-async def error_of(reply: bytes) -> tuple[str, ProviderError]:
-    async with serve(reply) as wire:
-        outcome = await ask(gemini(wire.url, api_key=KEY))
-    assert outcome.error is not None
-    assert "secret" not in str(outcome.error)
-    assert not any(isinstance(event, Finish) for event in outcome.events)
-    return outcome.text, outcome.error
 
 
 async def test_the_request_is_the_gemini_apis() -> None:
@@ -170,7 +156,7 @@ async def test_neighbours_of_one_role_become_one_turn() -> None:
     ],
 )
 async def test_the_answer_is_read(reply: bytes) -> None:
-    got = await answer_to(reply)
+    got = await answer_to(gemini, reply)
     assert "".join(event.text for event in got if isinstance(event, TextDelta)) == "Hello"
     assert got[-1] == STOP
     assert got.count(STOP) == 1
@@ -180,33 +166,33 @@ async def test_a_cut_among_chunks_that_all_finish_is_no_answer() -> None:
     """Gemini 1.0: a finish reason that is not the last one ends nothing."""
     said = events(chunk("Hel", finish="STOP"), chunk("lo", finish="STOP"))
     cut = head(200, "Transfer-Encoding: chunked") + in_chunks(said, end=False)
-    partial, failure = await error_of(cut)
+    partial, failure = await error_of(gemini, cut)
     assert (partial, type(failure)) == ("Hello", ConnectionFailedError)
 
 
 async def test_thought_parts_are_no_text() -> None:
     thought = {"text": "hm", "thought": True, "thoughtSignature": "x"}
-    got = await answer_to(sse(chunk(thought), chunk("yes", finish="STOP")))
+    got = await answer_to(gemini, sse(chunk(thought), chunk("yes", finish="STOP")))
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), STOP]
 
 
 async def test_think_tags_split_over_chunks_are_reasoning() -> None:
     """As Gemma models write them behind this API."""
     pieces = ["<th", "ink>hm", "</thi", "nk>\n", "\nyes"]
-    got = await answer_to(sse(*map(chunk, pieces), LAST))
+    got = await answer_to(gemini, sse(*map(chunk, pieces), LAST))
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), STOP]
 
 
 async def test_parts_that_are_no_text_are_skipped() -> None:
     call = {"functionCall": {"name": "f", "args": {}}}
-    got = await answer_to(sse(chunk(call, "yes", {"inlineData": {}}), LAST))
+    got = await answer_to(gemini, sse(chunk(call, "yes", {"inlineData": {}}), LAST))
     assert got == [TextDelta("yes"), STOP]
 
 
 async def test_an_emoji_split_into_lone_surrogates_is_joined() -> None:
     halves = [orjson.dumps(chunk("@")).replace(b"@", half) for half in (rb"a\ud83d", rb"\ude00b")]
     body = b"".join(b"data: " + half + b"\n\n" for half in halves)
-    got = await answer_to(head() + body + events(LAST))
+    got = await answer_to(gemini, head() + body + events(LAST))
     assert got == [TextDelta("a😀b"), STOP]
 
 
@@ -214,33 +200,34 @@ async def test_thoughts_are_counted_as_output_and_the_last_count_is_given_once()
     first = {"promptTokenCount": 7}
     final = {"promptTokenCount": 7, "candidatesTokenCount": 2, "thoughtsTokenCount": 30}
     got = await answer_to(
-        sse(chunk("hi", usageMetadata=first), chunk("!", finish="STOP", usageMetadata=final))
+        gemini,
+        sse(chunk("hi", usageMetadata=first), chunk("!", finish="STOP", usageMetadata=final)),
     )
     assert got == [TextDelta("hi!"), Usage(7, 32), STOP]
 
 
 async def test_length_is_a_finish_of_its_own() -> None:
-    got = await answer_to(sse(chunk("cut", finish="MAX_TOKENS")))
+    got = await answer_to(gemini, sse(chunk("cut", finish="MAX_TOKENS")))
     assert got[-1] == Finish(FinishReason.LENGTH)
 
 
 @pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST"])
 async def test_a_content_filter_keeps_the_partial_text(reason: str) -> None:
-    partial, failure = await error_of(sse(chunk("so far"), chunk(finish=reason)))
+    partial, failure = await error_of(gemini, sse(chunk("so far"), chunk(finish=reason)))
     assert (partial, type(failure)) == ("so far", ContentFilteredError)
     assert reason in str(failure)
 
 
 @pytest.mark.parametrize("reason", ["OTHER", "MALFORMED_FUNCTION_CALL", "A_NEW_ONE"])
 async def test_an_answer_given_up_is_an_error(reason: str) -> None:
-    partial, failure = await error_of(sse(chunk("so far"), chunk(finish=reason)))
+    partial, failure = await error_of(gemini, sse(chunk("so far"), chunk(finish=reason)))
     assert (partial, type(failure)) == ("so far", OverloadedError)
 
 
 @pytest.mark.parametrize("reply", [sse, as_json])
 async def test_a_blocked_question_is_told_apart(reply: object) -> None:
     blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {}}
-    _, failure = await error_of(reply(blocked))
+    _, failure = await error_of(gemini, reply(blocked))
     assert type(failure) is ContentFilteredError
     assert "PROHIBITED_CONTENT" in str(failure)
 
@@ -267,7 +254,7 @@ STATUSES = [
 async def test_a_status_has_its_error(
     code: int, status: str, said: str, expected: type[ProviderError], wrap: object
 ) -> None:
-    _, failure = await error_of(as_json(wrap(error(code, status, said)), code))
+    _, failure = await error_of(gemini, as_json(wrap(error(code, status, said)), code))
     assert type(failure) is expected
     assert said in str(failure)
 
@@ -276,14 +263,16 @@ async def test_a_status_has_its_error(
 async def test_an_error_in_mid_stream_keeps_the_text_before_it(
     code: int, status: str, said: str, expected: type[ProviderError]
 ) -> None:
-    partial, failure = await error_of(sse(chunk("so far"), error(code, status, said)))
+    partial, failure = await error_of(gemini, sse(chunk("so far"), error(code, status, said)))
     assert (partial, type(failure)) == ("so far", expected)
 
 
 async def test_a_bare_json_error_amid_the_events_is_an_error_though_a_finish_came_before() -> None:
     """As in https://github.com/vercel/ai/issues/5217."""
     bare = orjson.dumps(error(503, "UNAVAILABLE"), option=orjson.OPT_INDENT_2)
-    partial, failure = await error_of(sse(chunk("Okay"), chunk("", finish="STOP"), ending=bare))
+    partial, failure = await error_of(
+        gemini, sse(chunk("Okay"), chunk("", finish="STOP"), ending=bare)
+    )
     assert (partial, type(failure)) == ("Okay", OverloadedError)
     assert "it broke" in str(failure)
 
@@ -291,7 +280,7 @@ async def test_a_bare_json_error_amid_the_events_is_an_error_though_a_finish_cam
 async def test_a_wrong_key_is_no_bad_request_though_its_status_says_so() -> None:
     info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
     said = error(400, "INVALID_ARGUMENT", "API key not valid.", [info])
-    _, failure = await error_of(as_json(said, 400))
+    _, failure = await error_of(gemini, as_json(said, 400))
     assert type(failure) is AuthenticationError
 
 
@@ -300,18 +289,20 @@ async def test_a_rate_limit_tells_in_its_body_how_long_to_wait() -> None:
         {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []},
         {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37.5s"},
     ]
-    _, failure = await error_of(as_json(error(429, "RESOURCE_EXHAUSTED", details=info), 429))
+    _, failure = await error_of(
+        gemini, as_json(error(429, "RESOURCE_EXHAUSTED", details=info), 429)
+    )
     assert isinstance(failure, RateLimitedError)
     assert failure.retry_after == 37.5
 
 
 async def test_the_end_of_the_body_without_a_finish_reason_is_truncation() -> None:
-    partial, failure = await error_of(sse(*WHOLE[:-1]))
+    partial, failure = await error_of(gemini, sse(*WHOLE[:-1]))
     assert (partial, type(failure)) == ("Hello", TruncatedError)
 
 
 async def test_an_array_that_breaks_off_is_no_answer() -> None:
-    _, failure = await error_of(response(orjson.dumps(list(WHOLE))[:-1]))
+    _, failure = await error_of(gemini, response(orjson.dumps(list(WHOLE))[:-1]))
     assert type(failure) is BadResponseError
 
 
@@ -331,7 +322,7 @@ async def test_an_array_that_breaks_off_is_no_answer() -> None:
     ],
 )
 async def test_no_text_is_never_an_empty_answer(reply: bytes) -> None:
-    _, failure = await error_of(reply)
+    _, failure = await error_of(gemini, reply)
     assert type(failure) is BadResponseError
 
 

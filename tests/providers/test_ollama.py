@@ -6,7 +6,19 @@ import asyncio
 
 import orjson
 import pytest
-from wire import Reader, Writer, as_json, ask, head, in_chunks, response, serve, user
+from wire import (
+    Reader,
+    Writer,
+    answer_to,
+    as_json,
+    ask,
+    error_of,
+    head,
+    in_chunks,
+    response,
+    serve,
+    user,
+)
 
 from providers.base import (
     BadRequestError,
@@ -58,21 +70,6 @@ WHOLE = (line("Hel"), line("lo"), done())
 
 def ollama(url: str, **settings: object) -> Ollama:
     return Ollama(ProviderSettings("ollama", base_url=url, **{"model": "m"} | settings))
-
-
-async def answer_to(reply: bytes) -> list:
-    async with serve(reply) as wire:
-        outcome = await ask(ollama(wire.url))
-    assert outcome.error is None
-    return outcome.events
-
-
-async def error_of(reply: bytes) -> tuple[str, ProviderError]:
-    async with serve(reply) as wire:
-        outcome = await ask(ollama(wire.url))
-    assert outcome.error is not None
-    assert not any(isinstance(event, Finish) for event in outcome.events)
-    return outcome.text, outcome.error
 
 
 async def test_the_request_is_ollamas() -> None:
@@ -135,48 +132,48 @@ async def test_a_key_is_optional_and_sent_as_a_bearer_token() -> None:
     ],
 )
 async def test_the_answer_is_read(reply: bytes) -> None:
-    got = await answer_to(reply)
+    got = await answer_to(ollama, reply)
     assert "".join(event.text for event in got if isinstance(event, TextDelta)) == "Hello"
     assert got[-1] == STOP
     assert got.count(STOP) == 1
 
 
 async def test_thinking_is_no_text() -> None:
-    got = await answer_to(ndjson(line(thinking="hm"), line("yes"), done()))
+    got = await answer_to(ollama, ndjson(line(thinking="hm"), line("yes"), done()))
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), STOP]
 
 
 async def test_think_tags_split_over_lines_are_reasoning() -> None:
     """Where a model's template is not known to think, its tags come as content."""
     pieces = ["<th", "ink>hm", "</thi", "nk>\n", "\nyes"]
-    got = await answer_to(ndjson(*map(line, pieces), done()))
+    got = await answer_to(ollama, ndjson(*map(line, pieces), done()))
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), STOP]
 
 
 async def test_an_emoji_cut_between_lines_is_whole() -> None:
     halves = [orjson.dumps(line("@")).replace(b"@", half) for half in (rb"a\ud83d", rb"\ude00b")]
-    got = await answer_to(stream_head() + b"\n".join(halves) + b"\n" + lines(done()))
+    got = await answer_to(ollama, stream_head() + b"\n".join(halves) + b"\n" + lines(done()))
     assert got == [TextDelta("a😀b"), STOP]
 
 
 async def test_a_line_longer_than_any_buffer_is_read() -> None:
     long = "x" * 2_000_000
-    assert await answer_to(ndjson(line(long), done())) == [TextDelta(long), STOP]
+    assert await answer_to(ollama, ndjson(line(long), done())) == [TextDelta(long), STOP]
 
 
 async def test_usage_comes_before_the_finish() -> None:
-    got = await answer_to(ndjson(line("hi"), done(prompt_eval_count=7, eval_count=2)))
+    got = await answer_to(ollama, ndjson(line("hi"), done(prompt_eval_count=7, eval_count=2)))
     assert got == [TextDelta("hi"), Usage(7, 2), STOP]
 
 
 async def test_length_is_a_finish_of_its_own() -> None:
-    got = await answer_to(ndjson(line("cut"), done("length")))
+    got = await answer_to(ollama, ndjson(line("cut"), done("length")))
     assert got[-1] == Finish(FinishReason.LENGTH)
 
 
 async def test_an_error_line_at_http_200_keeps_the_text_before_it() -> None:
     said = {"error": "an error was encountered while running the model: CUDA error"}
-    partial, failure = await error_of(ndjson(line("so far"), said))
+    partial, failure = await error_of(ollama, ndjson(line("so far"), said))
     assert (partial, type(failure)) == ("so far", OverloadedError)
     assert "CUDA error" in str(failure)
 
@@ -190,7 +187,7 @@ async def test_an_error_line_at_http_200_keeps_the_text_before_it() -> None:
     ],
 )
 async def test_too_long_a_conversation_is_told_apart(said: str, status: int) -> None:
-    _, failure = await error_of(as_json({"error": said}, status))
+    _, failure = await error_of(ollama, as_json({"error": said}, status))
     assert type(failure) is ContextTooLongError
 
 
@@ -206,19 +203,19 @@ async def test_too_long_a_conversation_is_told_apart(said: str, status: int) -> 
 async def test_a_status_has_its_error(
     status: int, said: str, expected: type[ProviderError]
 ) -> None:
-    _, failure = await error_of(as_json({"error": said}, status))
+    _, failure = await error_of(ollama, as_json({"error": said}, status))
     assert type(failure) is expected
     assert said in str(failure)
 
 
 async def test_the_end_of_the_body_without_done_is_truncation() -> None:
-    partial, failure = await error_of(ndjson(*WHOLE[:-1]))
+    partial, failure = await error_of(ollama, ndjson(*WHOLE[:-1]))
     assert (partial, type(failure)) == ("Hello", TruncatedError)
 
 
 async def test_a_cut_connection_is_no_answer() -> None:
     cut = stream_head("Transfer-Encoding: chunked") + in_chunks(lines(*WHOLE[:1]), end=False)
-    partial, failure = await error_of(cut)
+    partial, failure = await error_of(ollama, cut)
     assert (partial, type(failure)) == ("Hel", ConnectionFailedError)
 
 
@@ -236,7 +233,7 @@ async def test_a_cut_connection_is_no_answer() -> None:
     ],
 )
 async def test_no_text_is_never_an_empty_answer(reply: bytes) -> None:
-    _, failure = await error_of(reply)
+    _, failure = await error_of(ollama, reply)
     assert type(failure) is BadResponseError
 
 

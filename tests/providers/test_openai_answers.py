@@ -8,9 +8,11 @@ import pytest
 from wire import (
     Reader,
     Writer,
+    answer_to,
     as_json,
     ask,
     delta,
+    error_of,
     events,
     head,
     in_chunks,
@@ -45,21 +47,6 @@ USAGE = {"prompt_tokens": 7, "completion_tokens": 2}
 
 def openai(url: str, **settings: object) -> OpenAI:
     return OpenAI(ProviderSettings("openai", base_url=f"{url}/v1", **settings))
-
-
-async def answer_to(reply: bytes) -> list:
-    async with serve(reply) as wire:
-        outcome = await ask(openai(wire.url))
-    assert outcome.error is None
-    return outcome.events
-
-
-async def error_of(reply: bytes) -> tuple[str, ProviderError]:
-    async with serve(reply) as wire:
-        outcome = await ask(openai(wire.url))
-    assert outcome.error is not None
-    assert not any(isinstance(event, Finish) for event in outcome.events)
-    return outcome.text, outcome.error
 
 
 @pytest.mark.parametrize(
@@ -129,14 +116,14 @@ async def error_of(reply: bytes) -> tuple[str, ProviderError]:
     ],
 )
 async def test_the_answer_is_read(reply: bytes) -> None:
-    got = await answer_to(reply)
+    got = await answer_to(openai, reply)
     assert "".join(event.text for event in got if isinstance(event, TextDelta)) == "Hello"
     assert got[-1] == STOP
     assert got.count(STOP) == 1
 
 
 async def test_length_is_a_finish_of_its_own() -> None:
-    assert (await answer_to(sse(delta("cut", "length"))))[-1] == Finish(FinishReason.LENGTH)
+    assert (await answer_to(openai, sse(delta("cut", "length"))))[-1] == Finish(FinishReason.LENGTH)
 
 
 @pytest.mark.parametrize(
@@ -147,25 +134,25 @@ async def test_length_is_a_finish_of_its_own() -> None:
     ],
 )
 async def test_usage_comes_once_before_the_finish(last: dict) -> None:
-    got = await answer_to(sse(delta("hi"), delta(finish="stop"), last, last, "[DONE]"))
+    got = await answer_to(openai, sse(delta("hi"), delta(finish="stop"), last, last, "[DONE]"))
     assert got == [TextDelta("hi"), Usage(7, 2), STOP]
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 async def test_reasoning_fields_are_no_text(name: str) -> None:
-    got = await answer_to(sse(delta("", **{name: "hm"}), delta("yes", "stop")))
+    got = await answer_to(openai, sse(delta("", **{name: "hm"}), delta("yes", "stop")))
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), STOP]
 
 
 async def test_mistrals_thinking_parts_are_no_text() -> None:
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
-    got = await answer_to(sse(delta([thinking]), delta("yes", "stop")))
+    got = await answer_to(openai, sse(delta([thinking]), delta("yes", "stop")))
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), STOP]
 
 
 async def test_think_tags_split_over_deltas_are_reasoning() -> None:
     pieces = ["<th", "ink>hm", "</thi", "nk>\n", "\nyes"]
-    got = await answer_to(sse(*map(delta, pieces), delta(finish="stop")))
+    got = await answer_to(openai, sse(*map(delta, pieces), delta(finish="stop")))
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), STOP]
 
 
@@ -175,18 +162,18 @@ async def test_an_emoji_split_into_lone_surrogates_is_joined() -> None:
         rb'{"choices":[{"delta":{"content":"\ude00b"}}]}',
     ]
     body = b"".join(b"data: " + half + b"\n\n" for half in halves)
-    got = await answer_to(head() + body + events("[DONE]"))
+    got = await answer_to(openai, head() + body + events("[DONE]"))
     assert got == [TextDelta("a😀b"), STOP]
 
 
 async def test_a_surrogate_without_its_partner_is_replaced() -> None:
     body = rb'data: {"choices":[{"delta":{"content":"a\ud83d"},"finish_reason":"stop"}]}'
-    assert await answer_to(head() + body) == [TextDelta("a"), TextDelta("\ufffd"), STOP]
+    assert await answer_to(openai, head() + body) == [TextDelta("a"), TextDelta("\ufffd"), STOP]
 
 
 async def test_a_line_longer_than_any_buffer_is_read() -> None:
     long = "x" * 2_000_000
-    assert await answer_to(sse(delta(long, "stop"))) == [TextDelta(long), STOP]
+    assert await answer_to(openai, sse(delta(long, "stop"))) == [TextDelta(long), STOP]
 
 
 ERROR = {"message": "it broke", "type": "server_error", "code": None}
@@ -228,14 +215,14 @@ ERROR = {"message": "it broke", "type": "server_error", "code": None}
     ],
 )
 async def test_an_error_at_http_200_is_an_error(reply: bytes, kind: type[ProviderError]) -> None:
-    text, error = await error_of(reply)
+    text, error = await error_of(openai, reply)
     assert text == ""
     assert type(error) is kind
     assert "it broke" in str(error)
 
 
 async def test_an_error_in_mid_stream_keeps_the_text_before_it() -> None:
-    text, error = await error_of(sse(delta("some <th"), delta("i"), {"error": ERROR}))
+    text, error = await error_of(openai, sse(delta("some <th"), delta("i"), {"error": ERROR}))
     assert text == "some <thi"
     assert type(error) is OverloadedError
 
@@ -253,33 +240,35 @@ async def test_an_error_in_mid_stream_keeps_the_text_before_it() -> None:
 )
 @pytest.mark.parametrize("status", [200, 400, 500])
 async def test_too_long_a_conversation_is_told_apart(said: dict, status: int) -> None:
-    _, error = await error_of(as_json({"error": said}, status))
+    _, error = await error_of(openai, as_json({"error": said}, status))
     assert type(error) is ContextTooLongError
 
 
 async def test_text_held_back_is_not_lost_when_the_stream_is_truncated() -> None:
-    text, error = await error_of(sse(delta("<thi")))
+    text, error = await error_of(openai, sse(delta("<thi")))
     assert (text, type(error)) == ("<thi", TruncatedError)
 
 
 async def test_eof_without_a_finish_marker_is_truncation() -> None:
-    text, error = await error_of(sse(delta("half an ans")))
+    text, error = await error_of(openai, sse(delta("half an ans")))
     assert (text, type(error)) == ("half an ans", TruncatedError)
 
 
 async def test_a_connection_cut_in_mid_body_is_no_truncation_but_a_broken_connection() -> None:
     cut = head(200, "Transfer-Encoding: chunked") + in_chunks(events(delta("half")), end=False)
-    text, error = await error_of(cut)
+    text, error = await error_of(openai, cut)
     assert (text, type(error)) == ("half", ConnectionFailedError)
 
 
 async def test_content_filter_keeps_the_partial_text() -> None:
-    text, error = await error_of(sse(delta("so far"), delta(finish="content_filter"), "[DONE]"))
+    text, error = await error_of(
+        openai, sse(delta("so far"), delta(finish="content_filter"), "[DONE]")
+    )
     assert (text, type(error)) == ("so far", ContentFilteredError)
 
 
 async def test_a_finish_reason_of_error_is_an_error() -> None:
-    text, error = await error_of(sse(delta("so far"), delta(finish="error"), "[DONE]"))
+    text, error = await error_of(openai, sse(delta("so far"), delta(finish="error"), "[DONE]"))
     assert (text, type(error)) == ("so far", OverloadedError)
 
 
@@ -299,13 +288,13 @@ async def test_a_finish_reason_of_error_is_an_error() -> None:
     ],
 )
 async def test_no_text_is_never_an_empty_answer(reply: bytes) -> None:
-    _, error = await error_of(reply)
+    _, error = await error_of(openai, reply)
     assert type(error) is BadResponseError
 
 
 async def test_an_error_status_with_an_sse_body_is_read() -> None:
     body = events({"error": {"message": "slow down", "code": "429"}}, "[DONE]")
-    _, error = await error_of(response(body, 500, content_type="text/event-stream"))
+    _, error = await error_of(openai, response(body, 500, content_type="text/event-stream"))
     assert type(error) is RateLimitedError
     assert "slow down" in str(error)
 

@@ -225,6 +225,46 @@ def test_a_broken_plug_in_says_why_and_hurts_no_other(
     assert refused.value.problems == [f"providers.main.kind: {said}"]
 
 
+UNMAKEABLE = {
+    "raise RuntimeError(f'no\\nluck with {settings.api_key}')": (
+        'the plug-in for kind "broken" (parlance-broken) can\'t be used: '
+        "RuntimeError: no luck with ***"
+    ),
+    "raise ValueError(f'no model\\nbut {settings.api_key}')": "no model but ***",
+}
+
+
+@pytest.mark.parametrize(("code", "said"), UNMAKEABLE.items(), ids=range(len(UNMAKEABLE)))
+def test_a_plug_in_that_fails_when_it_is_set_up_is_one_line(
+    install: Install, tmp_path: Path, code: str, said: str
+) -> None:
+    lines = (
+        "from providers.demo import Demo",
+        "class Broken(Demo):",
+        " kind = 'broken'",
+        f" def __init__(self, settings): {code}",
+    )
+    install("parlance-broken", "\n".join(lines), "broken = parlance_broken:Broken")
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        create(ProviderSettings("broken", api_key="seed-7"))
+    assert str(caught.value) == said
+    (tmp_path / "config.toml").write_text(
+        f'{TELEGRAM}[providers.main]\nkind = "broken"\napi_key = "seed-7"\n', "utf-8"
+    )
+    for command, exit_code in (("run",), 2), (("demo",), 2), (("providers", "--check"), 1):
+        ran = subprocess.run(
+            [sys.executable, "-m", "bot", *command, "--config", "config.toml"],
+            capture_output=True, text=True, check=False, cwd=tmp_path, stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        )  # fmt: skip
+        shown = ran.stdout + ran.stderr
+        (line,) = (line for line in shown.splitlines() if said in line)
+        assert ran.returncode == exit_code
+        assert "main" in line
+        assert "Traceback" not in shown
+        assert "seed-7" not in shown
+
+
 def test_a_kind_that_two_packages_offer_names_both(install: Install) -> None:
     for package in ("parlance-b", "parlance-a"):
         install(package, "", "twice = parlance_a:A")

@@ -9,8 +9,10 @@ import pytest
 from wire import (
     Reader,
     Writer,
+    answer_to,
     as_json,
     ask,
+    error_of,
     events,
     head,
     in_chunks,
@@ -92,22 +94,6 @@ def responses(url: str, **settings: object) -> Responses:
     return Responses(ProviderSettings("responses", base_url=f"{url}/v1", **settings))
 
 
-async def answer_to(reply: bytes) -> list:
-    async with serve(reply) as wire:
-        outcome = await ask(responses(wire.url))
-    assert outcome.error is None
-    return outcome.events
-
-
-async def error_of(reply: bytes) -> tuple[str, ProviderError]:
-    async with serve(reply) as wire:
-        outcome = await ask(responses(wire.url, api_key="sk-secret"))
-    assert outcome.error is not None
-    assert "secret" not in str(outcome.error)
-    assert not any(isinstance(event, Finish) for event in outcome.events)
-    return outcome.text, outcome.error
-
-
 async def test_the_request_is_the_responses_apis() -> None:
     said = [
         Message.of(Role.SYSTEM, "Be brief."),
@@ -167,20 +153,20 @@ async def test_nothing_is_sent_that_was_not_set() -> None:
     ],
 )
 async def test_the_answer_is_read(reply: bytes) -> None:
-    got = await answer_to(reply)
+    got = await answer_to(responses, reply)
     assert "".join(event.text for event in got if isinstance(event, TextDelta)) == "Hello"
     assert got[-1] == STOP
     assert got.count(STOP) == 1
 
 
 async def test_usage_comes_before_the_finish() -> None:
-    assert (await answer_to(sse(*WHOLE)))[-2:] == [Usage(7, 2), STOP]
+    assert (await answer_to(responses, sse(*WHOLE)))[-2:] == [Usage(7, 2), STOP]
 
 
 @pytest.mark.parametrize("kind", ["reasoning_text", "reasoning_summary_text"])
 async def test_reasoning_is_no_text(kind: str) -> None:
     thought = {"type": f"response.{kind}.delta", "output_index": 0, "delta": "hm"}
-    got = await answer_to(sse(thought, text("yes", 1), last()))
+    got = await answer_to(responses, sse(thought, text("yes", 1), last()))
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), Usage(7, 2), STOP]
 
 
@@ -189,7 +175,7 @@ async def test_parts_of_a_reasoning_summary_are_told_apart() -> None:
         return {"type": "response.reasoning_summary_part.added", "summary_index": index}
 
     thought = {"type": "response.reasoning_summary_text.delta", "delta": "hm"}
-    got = await answer_to(sse(part(0), thought, part(1), thought, text("yes"), last()))
+    got = await answer_to(responses, sse(part(0), thought, part(1), thought, text("yes"), last()))
     thoughts = "".join(event.text for event in got if isinstance(event, ReasoningDelta))
     assert thoughts == "hm\n\nhm"
 
@@ -197,7 +183,8 @@ async def test_parts_of_a_reasoning_summary_are_told_apart() -> None:
 async def test_reasoning_of_a_whole_response_is_no_text() -> None:
     reasoning = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}
     got = await answer_to(
-        as_json({"object": "response", "status": "completed", "output": [reasoning, item("yes")]})
+        responses,
+        as_json({"object": "response", "status": "completed", "output": [reasoning, item("yes")]}),
     )
     assert got == [ReasoningDelta("hm"), TextDelta("yes"), STOP]
 
@@ -205,13 +192,15 @@ async def test_reasoning_of_a_whole_response_is_no_text() -> None:
 async def test_think_tags_split_over_deltas_are_reasoning() -> None:
     """As vLLM and LM Studio send them over this API, too."""
     pieces = ["<th", "ink>hm", "</thi", "nk>\n", "\nyes"]
-    got = await answer_to(sse(*map(text, pieces), last()))
+    got = await answer_to(responses, sse(*map(text, pieces), last()))
     assert got[:2] == [ReasoningDelta("hm"), TextDelta("yes")]
 
 
 async def test_two_messages_of_one_answer_are_two_paragraphs() -> None:
     """GPT-5 Codex: a comment first, then the final answer, each an output item."""
-    got = await answer_to(sse(text("Let me see."), text("It", 2), text(" is 4.", 2), last()))
+    got = await answer_to(
+        responses, sse(text("Let me see."), text("It", 2), text(" is 4.", 2), last())
+    )
     said = "".join(event.text for event in got if isinstance(event, TextDelta))
     assert said == "Let me see.\n\nIt is 4."
 
@@ -219,7 +208,7 @@ async def test_two_messages_of_one_answer_are_two_paragraphs() -> None:
 async def test_an_emoji_split_into_lone_surrogates_is_joined() -> None:
     halves = [orjson.dumps(text("@")).replace(b"@", half) for half in (rb"a\ud83d", rb"\ude00b")]
     body = b"".join(b"data: " + half + b"\n\n" for half in halves)
-    got = await answer_to(head() + body + events(last()))
+    got = await answer_to(responses, head() + body + events(last()))
     assert got[0] == TextDelta("a😀b")
 
 
@@ -231,18 +220,18 @@ async def test_an_emoji_split_into_lone_surrogates_is_joined() -> None:
     ],
 )
 async def test_a_refusal_is_what_the_model_says(reply: bytes) -> None:
-    assert await answer_to(reply) == [TextDelta("I can't."), Usage(7, 2), STOP]
+    assert await answer_to(responses, reply) == [TextDelta("I can't."), Usage(7, 2), STOP]
 
 
 @pytest.mark.parametrize("reason", ["max_output_tokens", "max_messages", None])
 async def test_an_incomplete_response_is_cut_by_length(reason: str | None) -> None:
     cut = last("incomplete", incomplete_details={"reason": reason})
-    assert (await answer_to(sse(text("so far"), cut)))[-1] == Finish(FinishReason.LENGTH)
+    assert (await answer_to(responses, sse(text("so far"), cut)))[-1] == Finish(FinishReason.LENGTH)
 
 
 async def test_a_content_filter_keeps_the_partial_text() -> None:
     cut = last("incomplete", incomplete_details={"reason": "content_filter"})
-    partial, failure = await error_of(sse(text("so far"), cut))
+    partial, failure = await error_of(responses, sse(text("so far"), cut))
     assert (partial, type(failure)) == ("so far", ContentFilteredError)
 
 
@@ -276,7 +265,9 @@ def failed(code: str, said: str = "it broke") -> dict:
 async def test_an_error_at_http_200_keeps_the_text_before_it(
     shape: object, code: str, expected: type[ProviderError]
 ) -> None:
-    partial, failure = await error_of(head() + named(CREATED, text("so far"), shape(code)))
+    partial, failure = await error_of(
+        responses, head() + named(CREATED, text("so far"), shape(code))
+    )
     assert (partial, type(failure)) == ("so far", expected)
     assert "it broke" in str(failure)
 
@@ -293,7 +284,7 @@ async def test_an_error_at_http_200_keeps_the_text_before_it(
 async def test_an_error_in_the_stream_tells_how_long_to_wait(
     said: str, seconds: float | None
 ) -> None:
-    _, failure = await error_of(sse(failed("rate_limit_exceeded", said)))
+    _, failure = await error_of(responses, sse(failed("rate_limit_exceeded", said)))
     assert isinstance(failure, RateLimitedError)
     assert failure.retry_after == (pytest.approx(seconds) if seconds else None)
 
@@ -301,7 +292,7 @@ async def test_an_error_in_the_stream_tells_how_long_to_wait(
 async def test_the_milliseconds_header_is_more_exact() -> None:
     """OpenAI and Azure send it beside Retry-After."""
     reply = as_json({"error": {"message": "slow"}}, 429, "retry-after-ms: 1500", "Retry-After: 2")
-    _, failure = await error_of(reply)
+    _, failure = await error_of(responses, reply)
     assert isinstance(failure, RateLimitedError)
     assert failure.retry_after == 1.5
 
@@ -319,33 +310,35 @@ async def test_the_milliseconds_header_is_more_exact() -> None:
 async def test_a_status_has_its_error(
     status: int, said: dict, expected: type[ProviderError]
 ) -> None:
-    _, failure = await error_of(as_json({"error": said}, status))
+    _, failure = await error_of(responses, as_json({"error": said}, status))
     assert type(failure) is expected
 
 
 async def test_a_document_that_failed_is_an_error() -> None:
     said = {"code": "server_error", "message": "it broke"}
     _, failure = await error_of(
-        as_json({"object": "response", "status": "failed", "error": said, "output": []})
+        responses, as_json({"object": "response", "status": "failed", "error": said, "output": []})
     )
     assert type(failure) is OverloadedError
     assert "it broke" in str(failure)
 
 
 async def test_a_cancelled_document_is_no_answer() -> None:
-    _, failure = await error_of(as_json({"status": "cancelled", "output": [item("so far")]}))
+    _, failure = await error_of(
+        responses, as_json({"status": "cancelled", "output": [item("so far")]})
+    )
     assert type(failure) is OverloadedError
 
 
 @pytest.mark.parametrize("ending", [(), ("[DONE]",)])
 async def test_the_end_of_the_body_without_a_last_event_is_truncation(ending: tuple) -> None:
-    partial, failure = await error_of(sse(*WHOLE[:-1], *ending))
+    partial, failure = await error_of(responses, sse(*WHOLE[:-1], *ending))
     assert (partial, type(failure)) == ("Hello", TruncatedError)
 
 
 async def test_a_cut_connection_is_no_answer() -> None:
     cut = head(200, "Transfer-Encoding: chunked") + in_chunks(named(*WHOLE[:3]), end=False)
-    partial, failure = await error_of(cut)
+    partial, failure = await error_of(responses, cut)
     assert (partial, type(failure)) == ("Hel", ConnectionFailedError)
 
 
@@ -366,7 +359,7 @@ async def test_a_cut_connection_is_no_answer() -> None:
     ],
 )
 async def test_no_text_is_never_an_empty_answer(reply: bytes) -> None:
-    _, failure = await error_of(reply)
+    _, failure = await error_of(responses, reply)
     assert type(failure) is BadResponseError
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from providers.base import Event, Message, Provider, ProviderError, Role, TextDelta
+from providers.base import Event, Finish, Message, Provider, ProviderError, Role, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -163,3 +163,21 @@ async def ask(provider: Provider, messages: Sequence[Message] = (user("hello"),)
     finally:
         await provider.close()
     return outcome
+
+
+async def answer_to(make: Callable[..., Provider], reply: bytes) -> list[Event]:
+    """What the provider that `make(url)` gives tells of a server's whole answer."""
+    async with serve(reply) as wire:
+        outcome = await ask(make(wire.url))
+    assert outcome.error is None
+    return outcome.events
+
+
+async def error_of(make: Callable[..., Provider], reply: bytes) -> tuple[str, ProviderError]:
+    """The text before an answer's error, and the error, which shows no key."""
+    async with serve(reply) as wire:
+        outcome = await ask(make(wire.url, api_key="sk-secret"))
+    assert outcome.error is not None
+    assert "secret" not in str(outcome.error)
+    assert not any(isinstance(event, Finish) for event in outcome.events)
+    return outcome.text, outcome.error

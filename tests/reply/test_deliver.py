@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from virtual import run
 
 from bot.messages import ChatKey
+from bot.replicas import Alone
 from bot.reply.deliver import UNKNOWN_CREATES, Delivered, Reply
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace
@@ -31,7 +32,7 @@ PRIVATE = Budget(rate=1.0, burst=18.0, reserve=3.0)
 
 
 def gate(bot: Budget = AMPLE) -> Gate:
-    return Gate(Pace(bot, AMPLE, asyncio.get_running_loop().time()))
+    return Gate(Pace(bot, AMPLE, asyncio.get_running_loop().time()), Alone().lease)
 
 
 def reply(

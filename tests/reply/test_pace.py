@@ -272,3 +272,30 @@ def test_what_was_learned_is_known_to_the_next_process() -> None:
     final = Waiter(priority=Priority.FINAL)
     assert after.pick([final], (), 1.0) == (None, 30.0)
     assert after._bucket(waiter.call, 30.0).trust < 1.0
+
+
+def test_replicas_share_the_bots_budget_in_equal_parts() -> None:
+    shared = pace(Budget(rate=30.0, burst=30.0))
+    shared.share(3, 0.0)
+    waiters = [Waiter(str(n), chat_budget=WIDE) for n in range(100)]
+    granted, now = 0, 0.0
+    while now <= 1.0:
+        winner, again_at = shared.pick(waiters, (), now)
+        if winner is None:
+            assert again_at is not None
+            now = again_at
+            continue
+        shared.spend(winner, now)
+        waiters.remove(winner)
+        granted += 1
+    assert granted == 20, "a burst of 10 and 10 in a second"
+
+
+def test_what_is_spent_stays_spent_when_a_replica_comes_or_goes() -> None:
+    bucket = Bucket(Budget(rate=1.0, burst=10.0), 0.0)
+    for _ in range(4):
+        bucket.take(0.0)
+    bucket.declare(Budget(rate=0.5, burst=5.0), 0.0)
+    assert bucket.level(0.0) == 1.0
+    bucket.declare(Budget(rate=1.0, burst=10.0), 0.0)
+    assert bucket.level(0.0) == 6.0

@@ -7,6 +7,7 @@ import pytest
 from discord_client import Client, connected, pointed_at
 
 from sandbox.discord.api import CREATE_MESSAGE, EDIT_MESSAGE
+from sandbox.discord.scene import SceneError
 from sandbox.discord.server import DiscordSandbox
 
 
@@ -185,6 +186,35 @@ async def test_files_go_both_ways(dc: DiscordSandbox, client: Client) -> None:
     await sent.edit(content="no plot", attachments=[])
     answer = dc.transcript(ada.dm)[1]
     assert (answer.text, answer.attachments) == ("no plot", ())
+
+
+async def test_a_forwarded_message_brings_what_it_forwards_as_it_was_then(
+    dc: DiscordSandbox, client: Client
+) -> None:
+    ada = dc.user("Ada")
+    lounge = dc.guild("Lab", members=[ada]).channel("lounge")
+    original = await ada.say("old news", lounge, files={"notes.txt": b"some notes"})
+    await client.hear("old news")
+    forwarded = await ada.forward(original)
+    await ada.edit(original, "no news")
+    heard = await client.hear("")
+    assert (heard.id, heard.channel.id) == (forwarded.id, ada.dm.id)
+    assert (heard.type, heard.content) == (discord.MessageType.default, "")
+    assert heard.flags.forwarded
+    assert heard.reference is not None
+    assert heard.reference.type is discord.MessageReferenceType.forward
+    assert (heard.reference.message_id, heard.reference.resolved) == (original.id, None)
+    (snapshot,) = (await heard.channel.fetch_message(heard.id)).message_snapshots
+    assert (snapshot.content, snapshot.edited_at) == ("old news", None)
+    assert await snapshot.attachments[0].read() == b"some notes"
+
+
+async def test_what_is_deleted_can_not_be_forwarded(dc: DiscordSandbox) -> None:
+    ada = dc.user("Ada")
+    original = await ada.say("old news")
+    await ada.delete(original)
+    with pytest.raises(SceneError, match="no message"):
+        await ada.forward(original)
 
 
 async def test_the_bot_opens_a_dm_by_itself(dc: DiscordSandbox, client: Client) -> None:

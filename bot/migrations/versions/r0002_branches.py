@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from bot.schema import Number
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -10,12 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("turns", sa.Column("parent", sa.Integer))
+    op.add_column("turns", sa.Column("parent", Number))
     op.add_column(
         "turns",
         sa.Column("parent_question_only", sa.Boolean, nullable=False, server_default=sa.false()),
     )
-    op.add_column("turns", sa.Column("repeats", sa.Integer))
+    op.add_column("turns", sa.Column("repeats", Number))
     op.create_index("turns_by_repeats", "turns", ["repeats"])
     op.create_index("posted_by_message", "posted", ["message"])
     # Until now a retry repeated the question before it.

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from bot.schema import Text
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -12,8 +14,8 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "lessons",
-        sa.Column("chat", sa.String, primary_key=True),
-        sa.Column("kind", sa.String, primary_key=True),
+        sa.Column("chat", Text, primary_key=True),
+        sa.Column("kind", Text, primary_key=True),
         sa.Column("burst", sa.Float, nullable=False),
         sa.Column("trust", sa.Float, nullable=False),
         sa.Column("penalty_until", sa.Float, nullable=False),

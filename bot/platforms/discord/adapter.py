@@ -21,6 +21,7 @@ from bot.turns import PlatformError
 
 if TYPE_CHECKING:
     from bot.history import History
+    from bot.replicas import Replicas
     from bot.reply.surface import Surface
     from bot.schema import Turn
     from bot.settings import DiscordSettings
@@ -62,14 +63,17 @@ _FINAL_CLOSES: Final = {
 class DiscordAdapter:
     """One bot account on Discord."""
 
-    def __init__(self, settings: DiscordSettings, turns: Turns, history: History) -> None:
+    def __init__(
+        self, settings: DiscordSettings, turns: Turns, history: History, replicas: Replicas
+    ) -> None:
         point_at(settings)
         self._settings = settings
         self._token = settings.token.get_secret_value()
         self._turns = turns
         self._history = history
         self._loop = asyncio.get_running_loop()
-        self._gate = Gate(Pace(BOT, ACTIONS, self._loop.time()))
+        self._replicas = replicas
+        self._gate = Gate(Pace(BOT, ACTIONS, self._loop.time()), replicas.lease)
         self._client: Client
         self._reader: Reader
         self._intake: Intake
@@ -94,6 +98,11 @@ class DiscordAdapter:
     async def serve(self) -> None:
         await self._log_in()
         await self._sync_commands()
+        # One session a shard: a second one would be told everything, too.
+        await self._replicas.lead(f"discord {self._client.application_id}", self._listen)
+
+    async def _listen(self) -> None:
+        """Be connected to the gateway until cancelled; raises PlatformError."""
         await self._missed.begin()
         failures = 0
         while True:

@@ -5,6 +5,7 @@ The codes are Discord's own (https://discord.com/developers/docs/topics/opcodes-
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -95,13 +96,8 @@ def translate(error: BaseException) -> SurfaceError:
 
 def _slows_down(error: discord.HTTPException) -> bool:
     # Too many edits of an old message come with status 429, too.
-    limited = error.status == HTTP_TOO_MANY or error.code in SLOWED
+    limited = error.status == HTTPStatus.TOO_MANY_REQUESTS or error.code in SLOWED
     return limited and error.code not in _CODES
-
-
-HTTP_TOO_MANY: Final = 429
-HTTP_UNAUTHORIZED: Final = 401
-HTTP_SERVER_ERROR: Final = 500
 
 
 def _meaning(error: BaseException) -> type[SurfaceError]:
@@ -119,11 +115,12 @@ def _meaning(error: BaseException) -> type[SurfaceError]:
 
 
 def _by_status(status: int) -> type[SurfaceError]:
-    if status >= HTTP_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnknownFateError
-    if status == HTTP_UNAUTHORIZED:
+    if status == HTTPStatus.UNAUTHORIZED:
         return NotAppliedError  # The token was changed: the answer is owed to the next start.
-    return ChatClosedError if status in (403, 404) else RefusedError
+    closed = status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+    return ChatClosedError if closed else RefusedError
 
 
 def _retry_after(error: discord.HTTPException) -> float:

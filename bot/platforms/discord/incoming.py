@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import discord
@@ -12,12 +13,15 @@ from bot.commands import Command, CommandName, parse
 from bot.messages import ChatKey, Incoming, Sender, TurnKey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 PLATFORM: Final = "discord"
-_MENTION: Final = re.compile(r"<@(?P<role>&)?!?(?P<id>\d+)>")
+_MENTION: Final = re.compile(r"<@[!&]?(?P<id>\d+)>")
 _SPOKEN: Final = frozenset({discord.MessageType.default, discord.MessageType.reply})
-_KINDS: Final = ("image", "audio", "video")
+_KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"image": "picture", "audio": "recording", "video": "video"}
+)
+"""What a file of a media type is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,11 @@ class Reader:
             key=TurnKey(self._home(message), str(message.id)),
             sender=Sender(str(message.author.id), message.author.display_name),
             text=text,
-            command=parse(text, self.bot.name),
+            # What somebody else has written is no command.
+            command=parse(text, self.bot.name) if message.content else None,
             group=group,
             side_by_side=group,
-            quoted=_forwarded(message),
+            quoted=_forwarded(message) if message.content else "",
             attachment=attachment,
         )
 
@@ -89,7 +94,10 @@ class Reader:
         ]
 
     def text(self, message: discord.Message) -> str:
-        """What was said, people's and roles' names in place of their ids, the bot's left out."""
+        """What was said, people's and roles' names in place of their ids, the bot's left out.
+
+        Discord's apps add no text to a message that they forward: what it forwards is said then.
+        """
         names = {user.id: f"@{user.display_name}" for user in message.mentions}
         names |= {role.id: f"@{role.name}" for role in message.role_mentions}
         own = {self.bot.id, *(role.id for role in message.role_mentions if self._is_own(role))}
@@ -98,7 +106,7 @@ class Reader:
             mentioned = int(match["id"])
             return "" if mentioned in own else names.get(mentioned, match[0])
 
-        return _MENTION.sub(spoken, message.content).strip()
+        return _MENTION.sub(spoken, message.content or _forwarded(message)).strip()
 
     def _home(self, message: discord.Message) -> ChatKey:
         """Where it is answered: with `auto_thread`, in a thread whose id will be the message's."""
@@ -136,13 +144,15 @@ class Reader:
 
 
 def _attachment(message: discord.Message) -> str:
-    """What came beside the text."""
-    if message.stickers:
-        return "sticker"
-    if not message.attachments:
-        return ""
-    kind = (message.attachments[0].content_type or "").partition("/")[0]
-    return kind if kind in _KINDS else "file"
+    """What came beside the text, or with what is forwarded."""
+    shown: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
+    for each in shown:
+        if each.stickers:
+            return "sticker"
+        if each.attachments:
+            kind = (each.attachments[0].content_type or "").partition("/")[0]
+            return _KINDS.get(kind, "file")
+    return ""
 
 
 def _forwarded(message: discord.Message) -> str:

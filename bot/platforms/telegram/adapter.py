@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.messages import Incoming
+    from bot.replicas import Replicas
     from bot.reply.surface import Surface
     from bot.schema import Turn
     from bot.settings import TelegramSettings
@@ -45,7 +46,10 @@ class TelegramAdapter:
     """One bot account on Telegram."""
 
     def __init__(
-        self, settings: TelegramSettings, take: Callable[[Incoming], Awaitable[object]]
+        self,
+        settings: TelegramSettings,
+        take: Callable[[Incoming], Awaitable[object]],
+        replicas: Replicas,
     ) -> None:
         """`take` is `Turns.take`."""
         self._settings = settings
@@ -58,7 +62,9 @@ class TelegramAdapter:
             request=AiohttpRequest(CONNECTIONS, READ_TIMEOUT),
             get_updates_request=AiohttpRequest(2, READ_TIMEOUT),
         )
-        self._gate = Gate(Pace(BOT, ACTIONS, asyncio.get_running_loop().time()))
+        self._replicas = replicas
+        pace = Pace(BOT, ACTIONS, asyncio.get_running_loop().time())
+        self._gate = Gate(pace, replicas.lease)
         self._logged_in = asyncio.Event()
 
     @property
@@ -70,7 +76,8 @@ class TelegramAdapter:
         self._logged_in.set()
         await self._announce_commands()
         log.info("telegram ready", bot=f"@{self._bot.username}", api_url=self._settings.api_url)
-        await self._poll()
+        # Telegram answers one getUpdates at a time.
+        await self._replicas.lead(f"telegram {self._bot.id}", self._poll)
 
     async def ready(self) -> None:
         await self._logged_in.wait()
@@ -116,6 +123,7 @@ class TelegramAdapter:
                 raise TelegramError("The answer is no list of updates") from None
 
         while True:
+            await self._replicas.lease.held()
             for update in await self._insist(ask):
                 incoming = self._read(update)
                 if incoming is not None:

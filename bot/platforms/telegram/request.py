@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from telegram._utils.defaultvalue import DefaultValue
 from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest
 
@@ -60,7 +59,7 @@ class AiohttpRequest(BaseRequest):
         """Raises NeverSentError, TimedOut, NetworkError."""
         await self.initialize()
         assert self._session is not None
-        silence = self._read_timeout if isinstance(read_timeout, DefaultValue) else read_timeout
+        silence = self._read_timeout if read_timeout is BaseRequest.DEFAULT_NONE else read_timeout
         timeout = aiohttp.ClientTimeout(connect=CONNECT_TIMEOUT, sock_read=silence)
         data = _form(request_data) if request_data else None
         try:

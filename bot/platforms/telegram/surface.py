@@ -54,7 +54,7 @@ class TelegramSurface:
         self._chat_id = int(turn.chat.chat)
         # Ids of groups are negative, of private chats positive.
         self._group = self._chat_id < 0
-        self.limits = Limits(PAGE_SIZE, GROUP if self._group else PRIVATE, typing_lasts=5.0)
+        self.limits = Limits(PAGE_SIZE, GROUP if self._group else PRIVATE)
         self._thread = int(turn.chat.thread) if turn.chat.thread else None
         self._question: int | None = int(turn.message)
         """What is replied to; None once it is known to be gone."""

@@ -1,0 +1,331 @@
+"""Many replicas on one PostgreSQL database.
+
+Each holds an advisory lock on a session of its own and says several times a lease that it lives.
+The lock of a killed one is free at once; of one that hangs, the session is ended. Whoever gets the
+lock of a replica whose lease is over takes over its turns. A replica calls a platform only within
+its lease, so one that was declared dead is silent before another speaks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import psycopg
+import structlog
+from psycopg.conninfo import make_conninfo
+
+from bot.replicas import EVERYBODY, Lease, Replicas
+from providers.redact import one_line, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import sqlalchemy as sa
+
+    from bot.replicas import Hearer, Signal
+
+    Session = psycopg.AsyncConnection[tuple[Any, ...]]
+
+log = structlog.get_logger(__name__)
+
+BEAT: Final = 0.3
+"""Seconds between two signs of life."""
+LEASE: Final = 1.0
+"""Seconds that a sign of life allows calls to platforms."""
+OVER: Final = 1.2
+"""Seconds after which a lease is surely over: longer than LEASE, as clocks drift."""
+HUNG: Final = 10.0
+"""Seconds without a sign of life after which the session of a replica is ended."""
+SETTLING: Final = 3.0
+"""Seconds after connecting anew, or to a server that was just started, in which nobody is declared
+dead: the others are connecting, too."""
+LEFT: Final = 1e8
+"""Seconds since a sign of life that only a replica which has left gives."""
+SEARCH: Final = 30.0
+"""Seconds between two searches for turns of replicas that nobody knows."""
+CHANNEL: Final = "parlance"
+"""Of the database's notifications."""
+
+# A server whose machine is gone, and a replica's whose machine is gone, are noticed within seconds.
+_CLIENT_KEEPALIVE: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+_SERVER_KEEPALIVE: Final = """
+    SELECT set_config('tcp_keepalives_idle', '2', false),
+           set_config('tcp_keepalives_interval', '1', false),
+           set_config('tcp_keepalives_count', '3', false)"""
+_KNOWN: Final = "SELECT 1 FROM replicas WHERE id = %s"
+_JOIN: Final = """
+    INSERT INTO replicas (id, beat) VALUES (%s, clock_timestamp())
+    ON CONFLICT (id) DO UPDATE SET beat = excluded.beat"""
+_FORGET: Final = "DELETE FROM replicas WHERE id = %s"
+_LEAVE: Final = "UPDATE replicas SET beat = 'epoch' WHERE id = %s"
+_STARTED: Final = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float"
+_BEAT: Final = "UPDATE replicas SET beat = clock_timestamp() WHERE id = %s"
+_OTHERS: Final = """
+    SELECT id, extract(epoch FROM clock_timestamp() - beat)::float FROM replicas WHERE id <> %s"""
+_WAIT_FOR_LOCK: Final = "SELECT pg_advisory_lock(%s)"
+_LOCK: Final = "SELECT pg_try_advisory_lock(%s)"
+_UNLOCK: Final = "SELECT pg_advisory_unlock(%s)"
+_END_HOLDER: Final = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32 | objid::bigint) = %s"""
+_NOTIFY: Final = "SELECT pg_notify(%s, %s)"
+
+
+class Member(Protocol):
+    """The bot that this replica is, as the cluster needs it."""
+
+    async def silence(self) -> None:
+        """Wait for calls under way, then cut every turn that runs here."""
+        ...
+
+    async def adopt(self, replica: str) -> int:
+        """Owe the unfinished turns of `replica` anew; return how many they are."""
+        ...
+
+    async def owners(self) -> set[str]:
+        """The replicas that have unfinished turns."""
+        ...
+
+    def share(self, replicas: int) -> None:
+        """So many replicas live, and share the platforms' budgets."""
+        ...
+
+
+@dataclass(slots=True)
+class _Role:
+    """Something that one replica does at a time."""
+
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    """Invariant: one of the two is set, once the first beat has passed."""
+
+
+class Cluster(Replicas):
+    """This process as one of the replicas; `run` beside everything else."""
+
+    def __init__(self, database: sa.URL) -> None:
+        self.id = secrets.token_hex(8)
+        self.lease = Lease(LEASE)
+        self.member: Member
+        """Set by the composition root."""
+        url = database.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._server = make_conninfo(url, **_CLIENT_KEEPALIVE)
+        self._joined = asyncio.Event()
+        self._session: Session | None = None
+        self._alive = [self.id]
+        self._roles: dict[str, _Role] = {}
+        self._released: set[str] = set()
+        """Roles that are given up and still locked."""
+        self._hearers: dict[str, Hearer] = {}
+        self._search_at = 0.0
+
+    # What the other parts of the bot ask.
+
+    async def joined(self) -> None:
+        """Return once the others know this replica."""
+        await self._joined.wait()
+
+    @property
+    def others(self) -> bool:
+        return len(self._alive) > 1
+
+    async def lead(self, role: str, work: Callable[[], Awaitable[None]]) -> None:
+        mine = self._roles[role] = _Role()
+        if role in self._released:
+            self._released.discard(role)
+            mine.held.set()
+        try:
+            while True:
+                await mine.held.wait()
+                if await _unless(mine.lost, work):
+                    return
+                log.warning("another replica may do this now", role=role)
+        finally:
+            del self._roles[role]
+            if mine.held.is_set():
+                self._released.add(role)
+
+    def home(self, lane: str) -> str:
+        return max(self._alive, key=lambda replica: _key(f"{replica} {lane}"))
+
+    async def tell(self, to: str, signal: Signal) -> None:
+        text = json.dumps({**signal, "from": self.id, "to": to})
+        if self._session is not None:
+            with suppress(psycopg.Error):
+                await self._session.execute(_NOTIFY, (CHANNEL, text))
+
+    def hear(self, kind: str, hearer: Hearer) -> None:
+        self._hearers[kind] = hearer
+
+    # Living.
+
+    async def run(self) -> None:
+        """Be one of the replicas, until cancelled."""
+        listening = asyncio.create_task(self._connected(self._listen))
+        try:
+            await self._connected(self._live)
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+
+    async def leave(self) -> None:
+        """Leave what is unfinished to the others. After `run` has ended, and all turns are cut."""
+        with suppress(psycopg.Error):
+            async with await self._connect() as session:
+                await session.execute(_LEAVE, (self.id,))
+
+    async def _connect(self) -> Session:
+        return await psycopg.AsyncConnection.connect(
+            self._server, autocommit=True, application_name="parlance replica"
+        )
+
+    async def _connected(self, use: Callable[[Session], Awaitable[None]]) -> None:
+        """Use a session for ever, a new one whenever it breaks."""
+        while True:
+            try:
+                async with await self._connect() as session:
+                    await use(session)
+            except psycopg.Error as error:
+                reason = one_line(redact(str(error)))
+                log.warning("the database is out of reach; connecting anew", reason=reason)
+            except Exception:
+                log.exception("the replicas' register failed; beginning anew")
+            await asyncio.sleep(BEAT)
+
+    async def _live(self, session: Session) -> None:
+        try:
+            await session.execute(_SERVER_KEEPALIVE)
+            settled_at = await self._settled_at(session)
+            await self._join(session)
+            self._session = session
+            while True:
+                sent_at = time.monotonic()
+                await session.execute(_BEAT, (self.id,))
+                self.lease.extend(sent_at)
+                self._joined.set()
+                await self._look_around(session, may_judge=sent_at > settled_at)
+                await self._take_roles(session)
+                await asyncio.sleep(BEAT - (time.monotonic() - sent_at))
+        finally:
+            # The server has given our locks to nobody, or to others.
+            self._session = None
+            self._released.clear()
+            for role in self._roles.values():
+                role.held.clear()
+                role.lost.set()
+
+    async def _settled_at(self, session: Session) -> float:
+        row = await (await session.execute(_STARTED)).fetchone()
+        assert row is not None
+        calm = row[0] > SETTLING and not self._joined.is_set()
+        return time.monotonic() + (0.0 if calm else SETTLING)
+
+    async def _join(self, session: Session) -> None:
+        """Lock what stands for us; where others took over our turns, forget them first."""
+        # It waits for an earlier session of ours to end, and for whoever takes us for dead.
+        await session.execute(_WAIT_FOR_LOCK, (_key(self.id),))
+        known = await (await session.execute(_KNOWN, (self.id,))).fetchone()
+        if self._joined.is_set() and known is None:
+            log.warning("this replica was taken for dead; its answers go on elsewhere")
+            await self.member.silence()
+            # What was claimed after that is known to nobody else.
+            await self.member.adopt(self.id)
+        await session.execute(_JOIN, (self.id,))
+
+    async def _look_around(self, session: Session, *, may_judge: bool) -> None:
+        others = await (await session.execute(_OTHERS, (self.id,))).fetchall()
+        alive = sorted([self.id, *(replica for replica, age in others if age < HUNG)])
+        if alive != self._alive:
+            self._alive = alive
+            self.member.share(len(alive))
+        for replica, age in others:
+            if age > LEFT:
+                await self._took_over(session, replica)
+            elif (
+                may_judge
+                and age > OVER
+                and not await self._took_over(session, replica)
+                and age > HUNG
+            ):
+                log.warning("a replica hangs; ending its session", replica=replica)
+                await session.execute(_END_HOLDER, (_key(replica),))
+        if may_judge and time.monotonic() > self._search_at:
+            self._search_at = time.monotonic() + SEARCH
+            for replica in await self.member.owners() - {self.id, *(each for each, _ in others)}:
+                await self._took_over(session, replica)
+
+    async def _took_over(self, session: Session, replica: str) -> bool:
+        """Whether its lock was free; then its turns are owed by us all."""
+        if not await _got(session, replica):
+            return False
+        try:
+            turns = await self.member.adopt(replica)
+            await session.execute(_FORGET, (replica,))
+        finally:
+            await session.execute(_UNLOCK, (_key(replica),))
+        log.warning("a replica is gone; its turns go on", replica=replica, turns=turns)
+        await self.tell(EVERYBODY, {"kind": "wake"})
+        return True
+
+    async def _take_roles(self, session: Session) -> None:
+        while self._released:
+            await session.execute(_UNLOCK, (_key(self._released.pop()),))
+        for name, role in list(self._roles.items()):
+            if not role.held.is_set() and await _got(session, name):
+                role.lost.clear()
+                role.held.set()
+
+    async def _listen(self, session: Session) -> None:
+        await session.execute(f"LISTEN {CHANNEL}")
+        async for notice in session.notifies():
+            signal: Signal = json.loads(notice.payload)
+            to_us = signal["to"] == self.id
+            if to_us or (signal["to"] == EVERYBODY and signal["from"] != self.id):
+                hearer = self._hearers.get(signal["kind"])
+                if hearer is not None:
+                    await hearer(signal)
+
+
+def _key(name: str) -> int:
+    """Of an advisory lock."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+async def _got(session: Session, name: str) -> bool:
+    row = await (await session.execute(_LOCK, (_key(name),))).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def _unless(stop: asyncio.Event, work: Callable[[], Awaitable[None]]) -> bool:
+    """Do `work`, or as much of it as there is time for until `stop`; whether it ended by itself."""
+
+    async def whole() -> None:
+        await work()
+
+    working = asyncio.create_task(whole())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+            return True
+        return False
+    finally:
+        stopping.cancel()
+        working.cancel()
+        await asyncio.wait({working})
