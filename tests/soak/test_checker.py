@@ -30,6 +30,7 @@ class Story:
     messages: list[dict[str, Any]] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
 
     def ask(self, at: float, count: int = 10) -> None:
         self.questions.append(
@@ -88,6 +89,7 @@ class Story:
         return {
             "questions": self.questions,
             "replicas": PORTS,
+            "model": self.told,
             "events": self.events,
             "telegram": quiet,
             "discord": quiet,
@@ -214,6 +216,9 @@ def test_a_message_that_shrinks_after_its_end() -> None:
     story.event(1.5, "kill")
     story.edit(2.0, page, words(0, 3))
     story.edit(3.0, page, words(0, 10))
+    story.told.append({"question": 0, "finished": False, "ended_at": 0.9})
+    assert story.found() == {"shrunk": 1}  # The model was to say more.
+    story.told.append({"question": 0, "finished": True, "ended_at": 0.95})
     assert story.found() == {"shrunk": 1, "shrunk at the end": 1}
     assert len(story.judged().violations) == 1
 
@@ -276,7 +281,13 @@ def test_a_takeover_lasts_from_the_kill_to_the_next_call() -> None:
     story.event(2.0, "kill", "r0")
     story.edit(3.25, page, words(0, 10), "r1")
     story.event(4.0, "kill", "r1")  # All is said.
-    assert story.judged().takeovers == [1.25]
+    assert (story.judged().takeovers, story.judged().resumed) == ([], [1.25])
+    story.event(-9.0, "start", "r1")
+    story.events.remove({"at": 1.5, "kind": "kill", "replica": "r1"})
+    story.events.remove({"at": 4.0, "kind": "kill", "replica": "r1"})
+    assert (story.judged().takeovers, story.judged().resumed) == ([1.25], [])
+    story.event(-2.0, "database", "")
+    assert (story.judged().takeovers, story.judged().resumed) == ([], [1.25])
 
 
 def test_refusals_are_counted() -> None:

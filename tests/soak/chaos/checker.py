@@ -13,13 +13,17 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.evidence import CUTS, PLATFORMS, Call, Evidence, Message, Question, Version, read
+from chaos.evidence import CUTS, PLATFORMS, Call, Event, Evidence, Message, Question, Version, read
 from chaos.report import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from chaos.evidence import Json
+
+
+CALM_BEFORE, CALM_AFTER = 6.0, 3.0
+"""Seconds around a kill in which nothing else may befall who is to take over."""
 
 
 @dataclass
@@ -30,7 +34,10 @@ class Verdict:
     """By platform: questions, answered, lost, abandoned, doubled, orphans, …"""
     violations: list[str] = field(default_factory=list)
     takeovers: list[float] = field(default_factory=list)
-    """Seconds from a kill to the next call on each answer that was being written by the dead."""
+    """Seconds from a kill to the next call on each answer that was being written by the dead,
+    where another replica was well and so was the database."""
+    resumed: list[float] = field(default_factory=list)
+    """As `takeovers`, where somebody had to start or to come back before."""
 
     def blame(self, question: Question, what: str, why: str) -> None:
         self.counts[question.platform][what] += 1
@@ -133,15 +140,19 @@ def _judge_orphans(verdict: Verdict, evidence: Evidence, answer: Answer) -> None
 
 
 def _judge_growth(verdict: Verdict, evidence: Evidence, answer: Answer) -> None:
-    """A message grows while one process writes it, and never shrinks once all was shown."""
+    """A message grows while one process writes it, and never shrinks once it was complete.
+
+    A process that takes an answer over asks the model anew, and may show less at first.
+    """
     question, all_at = answer.question, answer.all_at
+    told = evidence.told.get(question.id, float("inf"))
     for message in answer.kept:
         for before, after in pairwise(message.versions):
             if after.words[: len(before.words)] == before.words:
                 continue
             verdict.counts[question.platform]["shrunk"] += 1
             writer = _writer(answer, message, after)
-            if all_at is not None and before.at >= all_at:
+            if all_at is not None and before.at >= max(all_at, told):
                 why = f"message {message.id} after all of it was shown"
                 verdict.blame(question, "shrunk at the end", why)
             elif _writer(answer, message, before) == writer and not _cut(
@@ -210,12 +221,28 @@ def _measure_takeovers(verdict: Verdict, evidence: Evidence, answers: Iterable[A
             after = [call.at for call in answer.calls if call.at > kill.at]
             unfinished = answer.all_at is None or answer.all_at > kill.at
             if unfinished and after and before and before[-1].replica == kill.replica:
-                verdict.takeovers.append(after[0] - kill.at)
+                taken_over = _others_are_well(evidence, kill)
+                times = verdict.takeovers if taken_over else verdict.resumed
+                times.append(after[0] - kill.at)
+
+
+def _others_are_well(evidence: Evidence, kill: Event) -> bool:
+    """Whether another replica was there all the time, and the database too."""
+    begin, end = kill.at - CALM_BEFORE, kill.at + CALM_AFTER
+    well: set[str] = set()
+    for event in evidence.events:
+        if event.at <= begin and event.kind in ("start", "cont"):
+            well.add(event.replica)
+        elif event.at <= end and event.kind == "database":
+            well = well if event.at <= begin else set()
+        elif event.at <= end and event.kind in CUTS:
+            well.discard(event.replica)
+    return bool(well)
 
 
 def main(path: str) -> int:
     verdict = judge(json.loads(Path(path).read_text("utf-8")))
-    sys.stdout.write(table(verdict.counts, verdict.takeovers))
+    sys.stdout.write(table(verdict.counts, takeover=verdict.takeovers, resumed=verdict.resumed))
     for violation in verdict.violations:
         sys.stdout.write(f"VIOLATION {violation}\n")
     return 1 if verdict.violations else 0

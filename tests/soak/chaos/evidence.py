@@ -8,6 +8,8 @@ The JSON is an object:
   the words q17w0, q17w1, …, `words` of them, and of lines without such words. Questions of a lane
   are answered one after another.
 - replicas: {name: [ports]}: the sandboxes' ports that only this replica calls.
+- model: [{question, finished, ended_at}]: each request to a model, and whether its answer was sent
+  to the end.
 - events: [{at, kind, replica}]: kill, term, stop, cont, start; database (of no replica).
 - telegram, discord: {transcripts: {chat: GET /control/transcript}, calls: GET /control/calls}.
 
@@ -84,6 +86,8 @@ class Evidence:
     """By question; those that were deleted are left out."""
     calls: dict[tuple[str, int], list[Call]]
     """By platform and chat, as they came."""
+    told: dict[int, float]
+    """By question: when a model had first said all of its answer."""
     events: list[Event]
     problems: list[str]
     """Messages that no reader could make sense of."""
@@ -96,10 +100,14 @@ def read(data: Json) -> Evidence:
         questions=[Question(**question) for question in data["questions"]],
         messages={},
         calls={},
+        told={},
         events=sorted((Event(**event) for event in data["events"]), key=lambda event: event.at),
         problems=[],
         refusals={},
     )
+    for request in data["model"]:
+        if request["finished"]:
+            evidence.told.setdefault(request["question"], request["ended_at"])
     replica_of = {port: name for name, ports in data["replicas"].items() for port in ports}
     for platform in PLATFORMS:
         for chat, messages in data[platform]["transcripts"].items():

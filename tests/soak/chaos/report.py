@@ -26,17 +26,18 @@ ROWS = (
 )
 
 
-def table(counts: Mapping[str, Counter[str]], takeovers: Sequence[float]) -> str:
-    """Lines that end; `takeovers` in seconds."""
+def table(counts: Mapping[str, Counter[str]], **times: Sequence[float]) -> str:
+    """The lines, each of `times` (seconds) in one of its own."""
     lines = [f"{'':<18}" + "".join(f"{platform:>10}" for platform in counts)]
     lines += [
         f"{row:<18}" + "".join(f"{of_platform[row]:>10}" for of_platform in counts.values())
         for row in ROWS
     ]
-    if takeovers:
-        p50, p95 = quantile(takeovers, 0.5), quantile(takeovers, 0.95)
-        figures = f"p50 {p50:.2f} s, p95 {p95:.2f} s, longest {max(takeovers):.2f} s"
-        lines.append(f"{'takeover':<18}{figures}, of {len(takeovers)} answers")
+    for name, seconds in times.items():
+        if seconds:
+            p50, p95 = quantile(seconds, 0.5), quantile(seconds, 0.95)
+            figures = f"p50 {p50:.2f} s, p95 {p95:.2f} s, longest {max(seconds):.2f} s"
+            lines.append(f"{name:<18}{figures}, of {len(seconds)} answers")
     return "\n".join(lines) + "\n"
 
 

@@ -86,7 +86,7 @@ def draw(
 
 
 def _person(number: int) -> Person:
-    """Half of them on each platform; one in five of Telegram's in groups, as they are slow."""
+    """Half of them on each platform."""
     pair = number // 2
     if number % 2:
         return Person(number, "discord", "direct" if pair % 3 == 0 else "room", pair // 2)
@@ -96,8 +96,10 @@ def _person(number: int) -> Person:
 def _questions(random: Random, person: Person, seconds: float) -> list[Asked]:
     """One to four; some are asked while the one before is being answered."""
     at = random.uniform(0, CALM / 2 if person.place == "direct" else seconds * LAST_QUESTION)
-    asked = []
-    for _ in range(random.choice([1, 2, 2, 3, 4])):
+    asked: list[Asked] = []
+    # Telegram's groups take 20 messages a minute, and a fraction of that after a refusal.
+    slow = person.platform == "telegram" and person.place == "room"
+    for _ in range(1 if slow else random.choice([1, 2, 2, 3, 4])):
         if at > seconds * LAST_QUESTION:
             break
         asked.append(Asked(at, person.number, _length(random), _model_fault(random)))

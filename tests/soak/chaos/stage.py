@@ -167,6 +167,7 @@ class Stage:
     def _answer(self, messages: Sequence[ChatMessage]) -> str:
         """The rest of the answer, where the model is asked to go on with a part of it."""
         number = _number(messages)
+        assert number is not None
         words = self.schedule.questions[number].words
         text = " ".join(f"q{number}w{n}" for n in range(words))
         last = [message for message in messages if message.role == "assistant"]
@@ -232,6 +233,11 @@ class Stage:
             "schedule": asdict(self.schedule),
             "questions": questions,
             "replicas": self.ports,
+            "model": [
+                {"question": number, "finished": r.finished, "ended_at": r.ended_at}
+                for r in self.llm.requests
+                if (number := _number(r.messages)) is not None
+            ],
             "events": self.events,
             **{name: await self._tell(roots[name], chats[name]) for name in roots},
         }
@@ -268,7 +274,7 @@ class _FirstAsked:
         return record.api == "openai" and _number(record.messages) == self.number
 
 
-def _number(messages: Sequence[ChatMessage]) -> int:
-    """The question that is to be answered: the last one."""
+def _number(messages: Sequence[ChatMessage]) -> int | None:
+    """The question that is to be answered: the last one; None: the request was refused."""
     found = [ASKED.search(m.text) for m in messages if m.role == "user"]
-    return [int(match[1]) for match in found if match][-1]
+    return next((int(match[1]) for match in reversed(found) if match), None)
