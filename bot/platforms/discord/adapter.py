@@ -276,6 +276,7 @@ class DiscordAdapter:
 
     async def said(self, message: discord.Message) -> None:
         self._missed.seen(message.id)
+        await self._missed.before(message)
         await self._intake.message(message)
 
     async def edited(self, message: discord.Message) -> None:

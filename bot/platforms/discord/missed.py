@@ -60,6 +60,10 @@ class Missed:
         self._losses = 0
         """How often the gateway went away."""
         self._searching = asyncio.Lock()
+        self._start: int | None = None
+        """While a search is under way or owed: where in each channel it begins."""
+        self._asked: dict[int, asyncio.Task[bool]] = {}
+        """By channel: its part of that search, whether it succeeded."""
 
     async def begin(self) -> None:
         """Before the first connection: what an earlier process was told was not missed."""
@@ -81,24 +85,36 @@ class Missed:
 
     async def search(self) -> None:
         """The gateway is back and told nothing: ask the channels."""
+        since = self._seen if self._since is None else self._since
+        if since:  # else it is the first start: nothing was missed
+            # Before anything is awaited: what the gateway tells from now on has to wait.
+            self._start, self._asked = _start(since), {}
         async with self._searching:
-            losses, since = self._losses, self._seen if self._since is None else self._since
-            if since:  # else it is the first start: nothing was missed
-                await self._search_since(since)
+            losses = self._losses
+            if self._start is not None:
+                await self._search_since(self._start)
             if self._losses == losses:
-                self._since = None
+                self._since = self._start = None
 
-    async def _search_since(self, since: int) -> None:
+    async def before(self, message: discord.Message) -> None:
+        """Take what was missed in the channel of a message that the gateway tells.
+
+        Else it would be answered before them: searching all the channels takes its time.
+        """
+        for wait in RETRIES:
+            if self._start is None or await self._search_once(message.channel, self._start):
+                return
+            await asyncio.sleep(wait)
+
+    async def _search_since(self, start: int) -> None:
         recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
-        bound = utcnow() - OLDEST
-        start = max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))
         known = {int(turn.chat.thread or turn.chat.chat): turn.chat for turn in recent}
         in_guilds = {channel.id for channel in self._client.get_all_channels()}
         direct = [id_ for id_, chat in known.items() if not chat.thread and id_ not in in_guilds]
         places: list[discord.abc.Messageable | int]
         places = [*self._changed(start, known.keys()), *direct[:MOST_CHATS]]
         for wait in RETRIES:
-            places = [place for place in places if not await self._searched(place, start)]
+            places = [place for place in places if not await self._search_slowly(place, start)]
             if not places:
                 return
             await asyncio.sleep(wait)
@@ -115,6 +131,19 @@ class Missed:
                 last = channel.last_message_id
                 if last > start if last is not None else channel.id in known:
                     yield channel
+
+    async def _search_slowly(self, place: discord.abc.Messageable | int, start: int) -> bool:
+        searched = await self._search_once(place, start)
+        await asyncio.sleep(PAUSE)
+        return searched
+
+    async def _search_once(self, place: discord.abc.Messageable | int, start: int) -> bool:
+        """As `_searched`, but what succeeded in this search is not done again."""
+        place_id = place if isinstance(place, int) else place.id  # type: ignore[attr-defined]  # each kind has one
+        asked = self._asked.get(place_id)
+        if asked is None or (asked.done() and not asked.result()):
+            asked = self._asked[place_id] = asyncio.create_task(self._searched(place, start))
+        return await asyncio.shield(asked)
 
     async def _searched(self, place: discord.abc.Messageable | int, start: int) -> bool:
         """Take what was said in a channel, or in the direct chat of an id.
@@ -140,5 +169,10 @@ class Missed:
             await self._take(message)
         if len(missed) == MOST_MESSAGES:
             log.warning("discord: more was said in a channel than is read", messages=MOST_MESSAGES)
-        await asyncio.sleep(PAUSE)
         return True
+
+
+def _start(since: int) -> int:
+    """The id from which on something may have been missed after the message `since`."""
+    bound = utcnow() - OLDEST
+    return max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))

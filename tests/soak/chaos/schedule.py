@@ -68,7 +68,7 @@ def draw(
     questions = [asked for person in people for asked in _questions(random, person, seconds)]
     acts = _process_acts(random, seconds, replicas, longest_stop)
     if database:
-        acts += [Act(at, "database") for at in _moments(random, seconds, every=20.0)]
+        acts += [Act(at, "database") for at in _moments(random, seconds, every=20.0, apart=8.0)]
     acts += [
         Act(at, "telegram", what=_telegram_fault(random))
         for at in _moments(random, seconds, every=2.5)
@@ -125,12 +125,12 @@ def _model_fault(random: Random) -> dict[str, Any] | None:
     return random.choice(choices) if random.random() < 0.2 else None
 
 
-def _moments(random: Random, seconds: float, every: float) -> list[float]:
-    """As often as rain drops fall."""
+def _moments(random: Random, seconds: float, every: float, apart: float = 0.0) -> list[float]:
+    """As rain drops fall, one in `every` seconds; two are at least so far `apart`."""
     at, found = CALM + random.expovariate(1 / every), []
     while at < seconds:
         found.append(at)
-        at += random.expovariate(1 / every)
+        at += max(apart, random.expovariate(1 / every))
     return found
 
 

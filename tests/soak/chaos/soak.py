@@ -81,12 +81,14 @@ class Soak:
         self._stage.calm()
 
     def _lanes(self) -> list[list[Act]]:
-        """What befalls one replica comes one after another, as late as it may be."""
-        alone = [[act] for act in self.schedule.acts if act.kind not in ("kill", "term", "stop")]
-        processes = [act for act in self.schedule.acts if act.kind in ("kill", "term", "stop")]
-        return alone + [
-            [act for act in processes if act.replica == number] for number in range(self.replicas)
-        ]
+        """What befalls one process comes one after another, as late as it may be."""
+        lanes: dict[object, list[Act]] = {}
+        for number, act in enumerate(self.schedule.acts):
+            lane: object = number
+            if act.kind in ("kill", "term", "stop", "database"):
+                lane = ("database",) if act.kind == "database" else ("replica", act.replica)
+            lanes.setdefault(lane, []).append(act)
+        return list(lanes.values())
 
     async def _play_lane(
         self,
