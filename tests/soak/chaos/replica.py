@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from chaos.stage import Stage
+
+LONGEST_START = 60.0
+"""Seconds in which a replica must be up."""
 LONGEST_END = 60.0
 """Seconds after a SIGTERM in which a replica must have ended."""
 
@@ -24,10 +28,10 @@ class Replica:
     command: Sequence[str]
     """What is started; it is given `--config` and its file."""
     settings: str
-    note: Callable[[str, str], None]
-    """Told each event, and the replica's name."""
+    stage: Stage
     problems: list[str] = field(default_factory=list)
     _process: asyncio.subprocess.Process | None = None
+    _started_at: float = 0.0
 
     @property
     def log(self) -> Path:
@@ -37,23 +41,32 @@ class Replica:
     def _runs(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def _is_up(self) -> bool:
+        return self.stage.has_called(self.name, self._started_at)
+
     async def start(self) -> None:
         if self._runs:
             return
         config = self.folder / f"{self.name}.toml"
         config.write_text(self.settings, "utf-8")
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PARLANCE__")}
-        self.note("start", self.name)
+        self.stage.note("start", self.name)
+        self._started_at = self.stage.now()
         with self.log.open("a", encoding="utf-8") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command, "--config", str(config), stderr=log, env=clean
             )
 
     async def suffer(self, kind: str, seconds: float) -> None:
-        """Be killed or ended, and start again after `seconds`; or be stopped for so long."""
-        if not self._is_well(kind):
+        """Be killed or ended, and start again after `seconds`; or be stopped for so long.
+
+        Not before it is up: on a busy machine nobody would ever be.
+        """
+        await self.stage.telegram.until(lambda: self._is_up or not self._runs, within=LONGEST_START)
+        if not self.is_well(kind) or self.stage.over:
             return
-        self.note(kind, self.name)
+        self.stage.note(kind, self.name)
         match kind:
             case "kill":
                 await self._end(signal.SIGKILL)
@@ -65,7 +78,7 @@ class Replica:
                 self._signal(signal.SIGSTOP)
         await asyncio.sleep(seconds)
         if kind == "stop":
-            self.note("cont", self.name)
+            self.stage.note("cont", self.name)
             self._signal(signal.SIGCONT)
         else:
             await self.start()
@@ -74,11 +87,8 @@ class Replica:
         if self._runs:
             await self._end(signal.SIGKILL)
 
-    def look(self) -> None:
-        """Note a process that has ended by itself."""
-        self._is_well("the end")
-
-    def _is_well(self, before: str) -> bool:
+    def is_well(self, before: str) -> bool:
+        """Whether it runs; one that has ended by itself is a problem."""
         if self._process is not None and self._process.returncode is not None:
             code = self._process.returncode
             self.problems.append(f"{self.name}: before {before} it had ended with code {code}")

@@ -44,7 +44,7 @@ class Soak:
             self._replicas = [
                 Replica(
                     name, self.folder, self.command, await stage.settings(name, self.storage),
-                    stage.note, self.problems,
+                    stage, self.problems,
                 )
                 for name in (f"r{number}" for number in range(self.replicas))
             ]  # fmt: skip
@@ -55,7 +55,7 @@ class Soak:
                 await self._play()
                 await self._wait_for_answers()
                 for replica in self._replicas:
-                    replica.look()
+                    replica.is_well("the end")
             finally:
                 for replica in self._replicas:
                     await replica.discard()
@@ -65,7 +65,7 @@ class Soak:
 
     async def _play(self) -> None:
         """Everything at its time; an act that lasts does not hold up the others."""
-        began = self._stage.now()
+        began = self._stage.began = self._stage.now()
 
         async def at(seconds: float, doing: Callable[[], object]) -> None:
             await asyncio.sleep(began + seconds - self._stage.now())

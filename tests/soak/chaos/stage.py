@@ -86,6 +86,8 @@ class Stage:
     asked_at: dict[int, float] = field(default_factory=dict)
     """When each question was said, by its number."""
     ports: dict[str, list[int]] = field(default_factory=dict)
+    began: float | None = None
+    """When the schedule began."""
     _chats: list[Chat] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
@@ -123,6 +125,20 @@ class Stage:
             openai_url=self.llm.openai_url, key=self.llm.key, ollama_url=self.llm.ollama_url,
             storage=storage,
         )  # fmt: skip
+
+    def has_called(self, replica: str, since: float) -> bool:
+        """Whether it has called Telegram, as each does once it is up."""
+        for call in reversed(self.telegram.calls):
+            if call.at < since:
+                return False
+            if call.port in self.ports[replica]:
+                return True
+        return False
+
+    @property
+    def over(self) -> bool:
+        """Whether the time of troubles is."""
+        return self.began is not None and self.now() > self.began + self.schedule.seconds
 
     async def ready(self) -> None:
         """Return once some replica takes messages of both platforms."""
