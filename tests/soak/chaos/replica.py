@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from chaos.stage import Stage
 
+NO_DATABASE = 2
+"""The exit code of a replica that can't use what its settings name."""
+RESTART = 1.0
+"""Seconds between two looks at that."""
 LONGEST_START = 60.0
 """Seconds in which a replica must be up."""
 LONGEST_END = 60.0
@@ -63,8 +67,12 @@ class Replica:
 
         Not before it is up: on a busy machine nobody would ever be.
         """
-        await self.stage.telegram.until(lambda: self._is_up or not self._runs, within=LONGEST_START)
-        if not self.is_well(kind) or self.stage.over:
+        try:
+            await self.stage.telegram.until(lambda: self._is_up, within=LONGEST_START)
+        except TimeoutError:
+            self.problems.append(f"{self.name}: it was not up within {LONGEST_START} s")
+            return
+        if self.stage.over or not self.is_well(kind):
             return
         self.stage.note(kind, self.name)
         match kind:
@@ -87,13 +95,28 @@ class Replica:
         if self._runs:
             await self._end(signal.SIGKILL)
 
+    async def keep(self) -> None:
+        """Start it again where the database was away when it started, as a service manager does.
+
+        It says so and ends with `NO_DATABASE`, even while the database is being restarted.
+        """
+        while True:
+            await asyncio.sleep(RESTART)
+            if self._found_no_database:
+                await self.start()
+
     def is_well(self, before: str) -> bool:
         """Whether it runs; one that has ended by itself is a problem."""
-        if self._process is not None and self._process.returncode is not None:
+        assert self._process is not None
+        if not self._runs and not self._found_no_database:
             code = self._process.returncode
             self.problems.append(f"{self.name}: before {before} it had ended with code {code}")
-            return False
-        return True
+        return self._runs
+
+    @property
+    def _found_no_database(self) -> bool:
+        ended = self._process is not None and self._process.returncode == NO_DATABASE
+        return ended and self.stage.database_was_away_since(self._started_at)
 
     def _signal(self, number: int) -> None:
         assert self._process is not None

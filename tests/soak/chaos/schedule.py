@@ -17,7 +17,7 @@ CALM = 8.0
 one, sent while the bot is away, can't be found (docs/decisions.md)."""
 LAST_QUESTION = 0.85
 """The share of the time in which questions are asked."""
-CHATS_A_SECOND = 1.6
+CHATS_A_SECOND = 1.2
 """Chats for each second that a soak lasts: what a small machine can answer."""
 
 
@@ -102,7 +102,8 @@ def _questions(random: Random, person: Person, seconds: float) -> list[Asked]:
     for _ in range(1 if slow else random.choice([1, 2, 2, 3, 4])):
         if at > seconds * LAST_QUESTION:
             break
-        asked.append(Asked(at, person.number, _length(random), _model_fault(random)))
+        words = _length(random)
+        asked.append(Asked(at, person.number, words, _model_fault(random, words)))
         at += random.uniform(0.1, 1.5) if random.random() < 0.4 else random.uniform(3, seconds / 2)
     return asked
 
@@ -112,9 +113,9 @@ def _length(random: Random) -> int:
     return random.randint(*random.choices([(3, 60), (60, 200), (400, 700)], [6, 3, 1])[0])
 
 
-def _model_fault(random: Random) -> dict[str, Any] | None:
+def _model_fault(random: Random, words: int) -> dict[str, Any] | None:
     """One answer in five goes wrong; another provider is there to take it up."""
-    after = random.randint(1, 60)
+    after = random.randrange(1, words)
     choices: list[dict[str, Any] | None] = [
         {"kind": "cut", "after": after},
         {"kind": "stall", "after": after},

@@ -48,6 +48,7 @@ class Soak:
                 )
                 for name in (f"r{number}" for number in range(self.replicas))
             ]  # fmt: skip
+            keeping = [asyncio.create_task(replica.keep()) for replica in self._replicas]
             try:
                 for replica in self._replicas:
                     await replica.start()
@@ -57,6 +58,8 @@ class Soak:
                 for replica in self._replicas:
                     replica.is_well("the end")
             finally:
+                for keeper in keeping:
+                    keeper.cancel()
                 for replica in self._replicas:
                     await replica.discard()
             path = self.folder / "evidence.json"

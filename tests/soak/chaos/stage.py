@@ -30,6 +30,8 @@ RATE = 60.0
 """Words a second, of both models."""
 THINKING = 0.2
 """Seconds before the first."""
+DATABASE_STARTS = 10.0
+"""Seconds that PostgreSQL may need to recover."""
 ASKED = re.compile(r"What is (\d+)\?")
 SETTINGS = """
 [telegram]
@@ -46,8 +48,8 @@ kind = "openai"
 base_url = "{openai_url}"
 api_key = "{key}"
 model = "main"
-first_byte_timeout = 2
-idle_timeout = 2
+first_byte_timeout = 3
+idle_timeout = 3
 
 [providers.spare]
 kind = "ollama"
@@ -134,6 +136,11 @@ class Stage:
             if call.port in self.ports[replica]:
                 return True
         return False
+
+    def database_was_away_since(self, since: float) -> bool:
+        """Whether it was restarted after `since`, or shortly before."""
+        away = [event["at"] for event in self.events if event["kind"] == "database"]
+        return any(at > since - DATABASE_STARTS for at in away)
 
     @property
     def over(self) -> bool:
