@@ -256,6 +256,9 @@ class DiscordAdapter:
 
     # What the client tells.
 
+    async def began(self) -> None:
+        self._missed.owe()
+
     async def connected(self, *, resumed: bool) -> None:
         self._offline_since, self._let_in = None, True
         self._disconnects = 0

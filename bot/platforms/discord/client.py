@@ -28,6 +28,10 @@ LONGEST_SLEEP: Final = 30.0
 class Listener(Protocol):
     """What the client tells. Each call is a task of its own."""
 
+    async def began(self) -> None:
+        """A new session: what was said since the last one is not told. `connected` comes later."""
+        ...
+
     async def connected(self, *, resumed: bool) -> None: ...
     async def disconnected(self) -> None: ...
     async def said(self, message: discord.Message) -> None: ...
@@ -90,6 +94,9 @@ class Client(discord.Client):
             )
 
     # The library finds these by their names.
+
+    async def on_connect(self) -> None:
+        await self._listener.began()
 
     async def on_ready(self) -> None:
         await self._listener.connected(resumed=False)

@@ -83,12 +83,14 @@ class Missed:
         if not self._searching.locked():
             self._since = None
 
-    async def search(self) -> None:
-        """The gateway is back and told nothing: ask the channels."""
+    def owe(self) -> None:
+        """The gateway is back and told nothing: what it tells from now on waits for a search."""
         since = self._seen if self._since is None else self._since
         if since:  # else it is the first start: nothing was missed
-            # Before anything is awaited: what the gateway tells from now on has to wait.
             self._start, self._asked = _start(since), {}
+
+    async def search(self) -> None:
+        """Ask the channels, after `owe`."""
         async with self._searching:
             losses = self._losses
             if self._start is not None:

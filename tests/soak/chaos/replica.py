@@ -62,16 +62,17 @@ class Replica:
                 *self.command, "--config", str(config), stderr=log, env=clean
             )
 
-    async def suffer(self, kind: str, seconds: float) -> None:
+    async def suffer(self, kind: str, seconds: float, *, rest: float) -> None:
         """Be killed or ended, and start again after `seconds`; or be stopped for so long.
 
-        Not before it is up: on a busy machine nobody would ever be.
+        Not before it was up for `rest` seconds: on a busy machine nobody would ever be.
         """
         try:
             await self.stage.telegram.until(lambda: self._is_up, within=LONGEST_START)
         except TimeoutError:
             self.problems.append(f"{self.name}: it was not up within {LONGEST_START} s")
             return
+        await asyncio.sleep(rest)
         if self.stage.over or not self.is_well(kind):
             return
         self.stage.note(kind, self.name)

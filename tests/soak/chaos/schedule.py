@@ -45,6 +45,8 @@ class Act:
     kind: str
     """kill, term, stop, database; telegram, discord: a fault; gateway: a trouble of Discord's."""
     replica: int = 0
+    rest: float = 0.0
+    """Seconds from `at`, or from when the replica is up, until it happens."""
     seconds: float = 0.0
     """Until what was killed, ended or stopped goes on."""
     what: dict[str, Any] | None = None
@@ -139,14 +141,15 @@ def _process_acts(random: Random, seconds: float, replicas: int, longest_stop: f
     """What befalls each replica; it runs again before the next."""
     acts = []
     for replica in range(replicas):
-        at = CALM + random.uniform(0, 5)
+        at = CALM
         while at < seconds:
+            rest = random.uniform(1, 10)
             kind = random.choices(["kill", "term", "stop"], [6, 2, 2])[0]
             lasts = random.uniform(0.2, 4.0)
             if kind == "stop":
                 lasts = random.uniform(1.0, longest_stop)
-            acts.append(Act(at, kind, replica, lasts))
-            at += lasts + random.uniform(3, 12)
+            acts.append(Act(at, kind, replica, rest, lasts))
+            at += rest + lasts
     return acts
 
 

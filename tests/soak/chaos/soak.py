@@ -103,7 +103,7 @@ class Soak:
 
     async def _do(self, act: Act) -> None:
         if act.kind in ("kill", "term", "stop"):
-            await self._replicas[act.replica].suffer(act.kind, act.seconds)
+            await self._replicas[act.replica].suffer(act.kind, act.seconds, rest=act.rest)
         elif act.kind != "database":
             self._stage.trouble(act.kind, act.what or {})
         elif self.restart_database is not None:
