@@ -282,7 +282,7 @@ def test_a_takeover_lasts_from_the_kill_to_the_next_call() -> None:
     story.edit(3.25, page, words(0, 10), "r1")
     story.event(4.0, "kill", "r1")  # All is said.
     assert (story.judged().takeovers, story.judged().resumed) == ([], [1.25])
-    story.event(-9.0, "start", "r1")
+    story.event(-9.0, "up", "r1")
     story.events.remove({"at": 1.5, "kind": "kill", "replica": "r1"})
     story.events.remove({"at": 4.0, "kind": "kill", "replica": "r1"})
     assert (story.judged().takeovers, story.judged().resumed) == ([1.25], [])

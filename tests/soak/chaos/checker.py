@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from chaos.evidence import Json
 
 
-CALM_BEFORE, CALM_AFTER = 6.0, 3.0
-"""Seconds around a kill in which nothing else may befall who is to take over."""
+UP_BEFORE, CALM_AFTER = 1.0, 3.0
+"""Seconds around a kill in which nothing may befall the replica that is to take over."""
+DATABASE_CALM = 6.0
+"""Seconds before a kill in which the database must have been there."""
 
 
 @dataclass
@@ -228,14 +230,15 @@ def _measure_takeovers(verdict: Verdict, evidence: Evidence, answers: Iterable[A
 
 def _others_are_well(evidence: Evidence, kill: Event) -> bool:
     """Whether another replica was there all the time, and the database too."""
-    begin, end = kill.at - CALM_BEFORE, kill.at + CALM_AFTER
     well: set[str] = set()
     for event in evidence.events:
-        if event.at <= begin and event.kind in ("start", "cont"):
+        if event.at > kill.at + CALM_AFTER:
+            break
+        if event.kind == "database" and event.at > kill.at - DATABASE_CALM:
+            return False
+        if event.kind in ("up", "cont") and event.at < kill.at - UP_BEFORE:
             well.add(event.replica)
-        elif event.at <= end and event.kind == "database":
-            well = well if event.at <= begin else set()
-        elif event.at <= end and event.kind in CUTS:
+        elif event.kind in CUTS:
             well.discard(event.replica)
     return bool(well)
 

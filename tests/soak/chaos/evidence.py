@@ -10,7 +10,7 @@ The JSON is an object:
 - replicas: {name: [ports]}: the sandboxes' ports that only this replica calls.
 - model: [{question, finished, ended_at}]: each request to a model, and whether its answer was sent
   to the end.
-- events: [{at, kind, replica}]: kill, term, stop, cont, start; database (of no replica).
+- events: [{at, kind, replica}]: start, up, kill, term, stop, cont; database (of no replica).
 - telegram, discord: {transcripts: {chat: GET /control/transcript}, calls: GET /control/calls}.
 
 Times are seconds on one clock.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class Replica:
     problems: list[str] = field(default_factory=list)
     _process: asyncio.subprocess.Process | None = None
     _started_at: float = 0.0
+    _coming_up: asyncio.Task[None] = field(init=False)
 
     @property
     def log(self) -> Path:
@@ -61,18 +63,22 @@ class Replica:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command, "--config", str(config), stderr=log, env=clean
             )
+        self._coming_up = asyncio.create_task(self._come_up())
+
+    async def _come_up(self) -> None:
+        with suppress(TimeoutError):
+            await self.stage.telegram.until(lambda: self._is_up, within=LONGEST_START)
+            self.stage.note("up", self.name)
 
     async def suffer(self, kind: str, seconds: float, *, rest: float) -> None:
         """Be killed or ended, and start again after `seconds`; or be stopped for so long.
 
         Not before it was up for `rest` seconds: on a busy machine nobody would ever be.
         """
-        try:
-            await self.stage.telegram.until(lambda: self._is_up, within=LONGEST_START)
-        except TimeoutError:
-            self.problems.append(f"{self.name}: it was not up within {LONGEST_START} s")
-            return
+        await self._coming_up
         await asyncio.sleep(rest)
+        if not self._is_up:
+            self.problems.append(f"{self.name}: it was not up after {LONGEST_START} s")
         if self.stage.over or not self.is_well(kind):
             return
         self.stage.note(kind, self.name)
@@ -93,6 +99,7 @@ class Replica:
             await self.start()
 
     async def discard(self) -> None:
+        self._coming_up.cancel()
         if self._runs:
             await self._end(signal.SIGKILL)
 
