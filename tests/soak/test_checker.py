@@ -235,6 +235,24 @@ def test_two_replicas_that_write_one_answer() -> None:
     assert story.found() == {"interleaved": 1}
 
 
+def test_a_replica_writes_what_another_is_writing() -> None:
+    story = Story()
+    story.ask(0.0)
+    page = story.create(1.0, words(0, 2))
+    story.edit(2.0, page, words(0, 4), "r1")
+    story.edit(3.0, page, words(0, 10), "r1")
+    assert story.found() == {"interleaved": 1}
+
+
+def test_a_replica_that_is_ending_may_still_write() -> None:
+    story = Story()
+    story.ask(0.0)
+    story.event(0.9, "term", "r0")
+    page = story.create(1.0, words(0, 2))
+    story.edit(2.0, page, words(0, 10), "r1")
+    assert story.judged().violations == []
+
+
 def test_a_replica_that_was_cut_itself_may_give_the_answer_back() -> None:
     story = Story()
     story.ask(0.0)

@@ -185,10 +185,14 @@ def _judge_writers(verdict: Verdict, evidence: Evidence, answer: Answer) -> None
 
 
 def _cut(evidence: Evidence, replica: str, since: float, until: float) -> bool:
-    """Whether something befell the replica that lets another process go on with its work."""
+    """Whether something befell the replica that lets another process go on with its work.
+
+    What it wrote on since then does not count: it was on its way, or a SIGTERM leaves time for it.
+    """
     return any(
-        since <= event.at <= until and event.kind in CUTS and event.replica in (replica, "")
+        since - CUTS[event.kind] <= event.at <= until
         for event in evidence.events
+        if event.kind in CUTS and event.replica in (replica, "")
     )
 
 

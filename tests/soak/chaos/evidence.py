@@ -26,8 +26,9 @@ PLATFORMS = ("telegram", "discord")
 WORD = re.compile(r"\bq(\d+)w(\d+)\b")
 CREATES = ("sendMessage", "POST /channels/{channel_id}/messages")
 EDITS = ("editMessageText", "PATCH /channels/{channel_id}/messages/{message_id}")
-CUTS = frozenset({"kill", "term", "stop", "database"})
-"""Events after which another process may go on with what a replica was writing."""
+CUTS = {"kill": 0.5, "term": 30.0, "stop": 0.5, "database": 2.0}
+"""Events after which another process may go on with what a replica was writing, and for how many
+seconds that one may still write. (The database: a lease, and the time to notice.)"""
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ then is still to be answered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
@@ -62,7 +62,7 @@ class Schedule:
 
 
 def draw(
-    seed: int, *, seconds: float, replicas: int, database: bool, longest_stop: float
+    seed: int, *, seconds: float, longest_stop: float, replicas: int = 1, database: bool = False
 ) -> Schedule:
     """The schedule of a seed; `database`: whether there is one that can be restarted."""
     random = Random(seed)  # noqa: S311 - a reproducible choice, no secret
@@ -85,6 +85,15 @@ def draw(
     ]
     by_time = sorted(questions, key=lambda asked: asked.at)
     return Schedule(seconds, people, by_time, sorted(acts, key=lambda act: act.at))
+
+
+def kills_alone(seed: int, *, seconds: float, every: float, replicas: int = 1) -> Schedule:
+    """A kill now and then, of one replica after another; all else goes well, the models too."""
+    drawn = draw(seed, seconds=seconds, longest_stop=seconds, replicas=replicas)
+    kills = range(int((seconds - CALM) / every))
+    acts = [Act(CALM + n * every, "kill", n % replicas, seconds=0.1) for n in kills]
+    questions = [replace(asked, model=None) for asked in drawn.questions]
+    return replace(drawn, questions=questions, acts=acts)
 
 
 def _person(number: int) -> Person:
