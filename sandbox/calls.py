@@ -77,6 +77,13 @@ async def hang(released: Coroutine[Any, Any, object], gone: asyncio.Event) -> No
         raise NoAnswerError
 
 
+def local_port(request: web.Request) -> int:
+    """The server's port by which a request came in; 0 where its client has gone."""
+    transport = request.transport
+    address = transport and transport.get_extra_info("sockname")
+    return address[1] if address else 0
+
+
 def break_connection(request: web.Request, *, reset: bool) -> None:
     """End a request's connection without an answer, politely or by a reset."""
     transport = request.transport

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
 
 class Counted(Protocol):
@@ -40,8 +40,9 @@ class FaultList(Generic[F]):
         self._released.set()
         self._released = asyncio.Event()
 
-    async def released(self) -> None:
-        await self._released.wait()
+    def released(self) -> Coroutine[object, object, bool]:
+        """Wait for the first `release` after this call, even where it comes before the wait."""
+        return self._released.wait()
 
     def _use(self, matching: Sequence[F]) -> F | None:
         """The one of these that a call meets, used up by one."""

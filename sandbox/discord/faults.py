@@ -30,6 +30,8 @@ class FaultKind(StrEnum):
     """The call is applied, then the connection is closed without an answer."""
     ERROR_AFTER_ACCEPT = "error_after_accept"
     """The call is applied, then answered as by ERROR: a client that tries again does it twice."""
+    HOLD_AFTER_ACCEPT = "hold_after_accept"
+    """The call is applied; its answer is held until the fault is released or the client goes."""
     SLOW_ANSWER = "slow_answer"
     """The call is applied, then `seconds` pass before it is answered."""
     WRONG_JSON = "wrong_json"
@@ -38,6 +40,7 @@ class FaultKind(StrEnum):
 
 _LATE = (
     FaultKind.DROP_AFTER_ACCEPT,
+    FaultKind.HOLD_AFTER_ACCEPT,
     FaultKind.ERROR_AFTER_ACCEPT,
     FaultKind.SLOW_ANSWER,
     FaultKind.WRONG_JSON,

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from sandbox.calls import Calls, NoAnswerError, break_connection, hang
-from sandbox.discord.api import OPEN
+from sandbox.calls import Calls, NoAnswerError, break_connection, hang, local_port
+from sandbox.discord.api import CREATE_MESSAGE, OPEN
 from sandbox.discord.errors import ApiError, Code, not_found, refusal, unauthorized
 from sandbox.discord.faults import Fault, FaultKind
 from sandbox.discord.refusals import JSON_TYPE
 from sandbox.discord.request import Reply, Request, read_body
+from sandbox.discord.snowflake import snowflake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,7 +48,10 @@ class Call:
     """The method and the path's template, as in `sandbox.discord.api.CREATE_MESSAGE`."""
     channel_id: int | None
     message_id: int | None = None
+    """The message that the path names, or that the call posted."""
     body: object = None
+    port: int = 0
+    """The sandbox's own, by which the call came in: see `DiscordSandbox.listen`."""
     applied_at: float | None = None
     status: int | None = None
     """None while it is unanswered, and for good where the connection was broken."""
@@ -95,8 +99,8 @@ class Rest:
         try:
             body, uploads = await read_body(request)
         except ApiError as error:
-            return self._turn_away(error, self._record(request.method, match, None))
-        call = self._record(request.method, match, body)
+            return self._turn_away(error, self._record(request, match, None))
+        call = self._record(request, match, body)
         parsed = Request(match.ids, match.words, request.query, body, uploads)
         try:
             answer = await self._running.outlive_client(partial(self._run, call, parsed))
@@ -131,10 +135,15 @@ class Rest:
         call.answered_at = self._clock()
         self.on_call()
 
-    def _record(self, method: str, match: Match, body: object) -> Call:
-        ids = match.ids
+    def _record(self, request: web.Request, match: Match, body: object) -> Call:
         call = Call(
-            self._clock(), method, match.route, ids.get("channel_id"), ids.get("message_id"), body
+            self._clock(),
+            request.method,
+            match.route,
+            match.ids.get("channel_id"),
+            match.ids.get("message_id"),
+            body,
+            local_port(request),
         )
         self.calls.append(call)
         self.on_call()
@@ -165,7 +174,7 @@ class Rest:
                 raise NoAnswerError(reset=True)
             case FaultKind.DROP_AFTER_ACCEPT:
                 raise NoAnswerError
-            case FaultKind.HANG:
+            case FaultKind.HANG | FaultKind.HOLD_AFTER_ACCEPT:
                 await hang(self._faults.released(), gone)
             case FaultKind.SLOW | FaultKind.SLOW_ANSWER:
                 await asyncio.sleep(fault.seconds)
@@ -192,6 +201,8 @@ class Rest:
             self._limits.answered(error.status, now)
             return _error(error, verdict.headers)
         call.applied_at = now
+        if call.route == CREATE_MESSAGE and isinstance(reply.body, dict):
+            call.message_id = snowflake(reply.body["id"])
         return _success(reply, verdict.headers)
 
 

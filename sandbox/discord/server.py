@@ -117,7 +117,17 @@ class DiscordSandbox:
 
         The control API is below it.
         """
-        return f"http://{self._place}"
+        return f"http://{self._places()[0]}"
+
+    async def listen(self) -> str:
+        """Serve at one more port as well, and return the REST API's root there.
+
+        Each call tells by which port it came (`Call.port`): so the replicas of a bot are told
+        apart that use one each.
+        """
+        assert self._runner is not None
+        await web.TCPSite(self._runner, self._address[0], 0).start()
+        return f"http://{self._places()[-1]}/api/v10"
 
     @property
     def api_url(self) -> str:
@@ -126,7 +136,7 @@ class DiscordSandbox:
 
     @property
     def gateway_url(self) -> str:
-        return f"ws://{self._place}/gateway"
+        return f"ws://{self._places()[0]}/gateway"
 
     @property
     def token(self) -> str:
@@ -256,11 +266,10 @@ class DiscordSandbox:
 
         await self._bell.until_quiet(changes, seconds)
 
-    @property
-    def _place(self) -> str:
+    def _places(self) -> list[str]:
         assert self._runner is not None
-        host, port = self._runner.addresses[0][:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        places = [address[:2] for address in self._runner.addresses]
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in places]
 
     def _last_changes(self) -> list[str]:
         return [f"{change.kind} {change.text[:60]!r}" for change in self.changes[-5:]]

@@ -29,6 +29,11 @@ class FaultKind(StrEnum):
     """Nothing happens until the fault is released (then the call goes on) or the client goes."""
     SLOW = "slow"
     """`seconds` pass before the call is applied."""
+    HOLD_AFTER_ACCEPT = "hold_after_accept"
+    """The call is applied; its answer is held until the fault is released or the client goes."""
+
+
+_LATE = (FaultKind.DROP_AFTER_ACCEPT, FaultKind.HOLD_AFTER_ACCEPT)
 
 
 @dataclass(slots=True)
@@ -69,9 +74,9 @@ class Faults(FaultList[Fault]):
         matching = [
             f for f in self._faults if f.matches(method, chat_id, has_entities=has_entities)
         ]
-        return self._use([f for f in matching if f.kind is not FaultKind.DROP_AFTER_ACCEPT])
+        return self._use([f for f in matching if f.kind not in _LATE])
 
     def take_accepted(self, method: str, chat_id: int | None) -> Fault | None:
         """The fault a call meets once it is applied, used up by one."""
         matching = [f for f in self._faults if f.matches(method, chat_id, has_entities=False)]
-        return self._use([f for f in matching if f.kind is FaultKind.DROP_AFTER_ACCEPT])
+        return self._use([f for f in matching if f.kind in _LATE])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from sandbox.calls import Calls, NoAnswerError, break_connection, hang
+from sandbox.calls import Calls, NoAnswerError, break_connection, hang, local_port
 from sandbox.telegram import errors
 from sandbox.telegram.api import METHODS, kind_of
 from sandbox.telegram.faults import GET_UPDATES, Fault, FaultKind
@@ -49,6 +49,10 @@ class Call:
     method: str
     chat_id: int | None
     params: dict[str, object] = field(default_factory=dict)
+    port: int = 0
+    """The sandbox's own, by which the call came in: see `TelegramSandbox.listen`."""
+    message_id: int | None = None
+    """The message that it posted or edited."""
     applied_at: float | None = None
     status: int | None = None
     """None while it is unanswered, and for good where the connection was broken."""
@@ -97,7 +101,7 @@ class Gateway:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large"
             )
             return _response(_error(too_large))
-        call = self._record(request.match_info["method"], params)
+        call = self._record(request.match_info["method"], params, local_port(request))
         try:
             answer = await self._running.outlive_client(
                 partial(self._run, call, params),
@@ -132,9 +136,9 @@ class Gateway:
             return
         raise errors.unauthorized() if _TOKEN.fullmatch(token) else errors.not_found()
 
-    def _record(self, method: str, params: Params) -> Call:
+    def _record(self, method: str, params: Params, port: int) -> Call:
         chat_id = params.integer("chat_id") or None
-        call = Call(self._clock(), method, chat_id, params.decoded())
+        call = Call(self._clock(), method, chat_id, params.decoded(), port)
         self.calls.append(call)
         self.on_call()
         return call
@@ -149,8 +153,9 @@ class Gateway:
                 result = await self._apply(method, call, params)
                 answer = _Answer(HTTPStatus.OK, _encode({"ok": True, "result": result}))
                 call.applied_at = self._clock()
-                if self._faults.take_accepted(method, call.chat_id):
-                    raise NoAnswerError
+                if isinstance(result, dict):
+                    call.message_id = result.get("message_id")
+                await self._lose_answer(self._faults.take_accepted(method, call.chat_id), gone)
         except errors.ApiError as error:
             answer = _error(error)
         await self._travel()
@@ -183,6 +188,14 @@ class Gateway:
             case FaultKind.SLOW:
                 await asyncio.sleep(fault.seconds)
         return None
+
+    async def _lose_answer(self, fault: Fault | None, gone: asyncio.Event) -> None:
+        """What the fault does to a call that is applied; raises NoAnswerError."""
+        if fault is None:
+            return
+        if fault.kind is FaultKind.DROP_AFTER_ACCEPT:
+            raise NoAnswerError
+        await hang(self._faults.released(), gone)
 
     async def _apply(self, method: str, call: Call, params: Params) -> object:
         if method == GET_UPDATES:

@@ -99,9 +99,25 @@ class TelegramSandbox:
     @property
     def api_url(self) -> str:
         """The Bot API root, without a trailing slash; known once the sandbox is entered."""
+        return self._urls()[0]
+
+    async def listen(self) -> str:
+        """Serve at one more port as well, and return its Bot API root.
+
+        Each call tells by which port it came (`Call.port`): so the replicas of a bot are told
+        apart that use one each.
+        """
         assert self._runner is not None
-        host, port = self._runner.addresses[0][:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        await web.TCPSite(self._runner, self._address[0], 0).start()
+        return self._urls()[-1]
+
+    def _urls(self) -> list[str]:
+        assert self._runner is not None
+        places = [address[:2] for address in self._runner.addresses]
+        return [
+            f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            for host, port in places
+        ]
 
     @property
     def token(self) -> str:

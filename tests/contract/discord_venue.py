@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
-    from typing import Self, TypeVar
+    from typing import Literal, Self, TypeVar
+
+    from venue import Held
 
     from sandbox.discord.model import Message
 
@@ -104,6 +106,11 @@ class DiscordVenue(Venue):
 
     def lose_answers_to_creates(self, place: Place, count: int | None = 1) -> None:
         self.dc.fault("drop_after_accept", route=CREATE_MESSAGE, channel=place.chat, count=count)
+
+    def hold_answer(self, place: Place, call: Literal["create", "edit"], after: int) -> Held:
+        route = CREATE_MESSAGE if call == "create" else EDIT_MESSAGE
+        fault = self.dc.fault("hold_after_accept", route=route, channel=place.chat, after=after)
+        return lambda: fault.count == 0
 
     def trouble_edits(self, place: Place) -> None:
         edits = {"route": EDIT_MESSAGE, "channel": place.chat}

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
-    from typing import Self, TypeVar
+    from typing import Literal, Self, TypeVar
+
+    from venue import Held
 
     from sandbox.telegram.state import Message, Version
 
@@ -106,6 +108,11 @@ class TelegramVenue(Venue):
 
     def lose_answers_to_creates(self, place: Place, count: int | None = 1) -> None:
         self.tg.fault("drop_after_accept", method="sendMessage", chat=place.chat, count=count)
+
+    def hold_answer(self, place: Place, call: Literal["create", "edit"], after: int) -> Held:
+        method = "sendMessage" if call == "create" else "editMessageText"
+        fault = self.tg.fault("hold_after_accept", method=method, chat=place.chat, after=after)
+        return lambda: fault.count == 0
 
     def trouble_edits(self, place: Place) -> None:
         edits = {"method": "editMessageText", "chat": place.chat}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from words import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -69,6 +70,10 @@ class Place:
     chat: Any
     """As the platform's sandbox names it."""
     thread: int | None = None
+
+
+Held = Callable[[], bool]
+"""Whether the call whose answer is to be held back has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,10 @@ class Venue(ABC):
     @abstractmethod
     def lose_answers_to_creates(self, place: Place, count: int | None = 1) -> None:
         """Post the next messages and drop the connection; None: all of them."""
+
+    @abstractmethod
+    def hold_answer(self, place: Place, call: Literal["create", "edit"], after: int) -> Held:
+        """Hold back the answer to one create or edit that is applied, `after` others passed."""
 
     @abstractmethod
     def trouble_edits(self, place: Place) -> None:

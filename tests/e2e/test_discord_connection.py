@@ -121,6 +121,30 @@ async def test_what_was_said_while_the_bot_was_down_is_answered_once(
     assert len(llm.requests) == 6
 
 
+@pytest.mark.parametrize("searching", [False, True])
+async def test_what_is_said_while_a_channel_waits_to_be_searched_is_answered_after_what_was_missed(
+    dc: DiscordSandbox, llm: LlmSandbox, discord_bot: BotProcess, *, searching: bool
+) -> None:
+    ada = dc.user("Ada")
+    guild = dc.guild("Guild", members=[ada])
+    others, last = [guild.channel(f"c{n}") for n in range(20)], guild.channel("last")
+    await discord_bot.start()
+    await ada.say("before", last, mention=True)
+    await dc.wait(lambda m: "before" in m.text, channel=last)
+    await discord_bot.kill()
+    for channel in others:
+        await ada.say("talk among people", channel)
+    await ada.say("missed", last, mention=True)
+    await discord_bot.start()
+    if searching:
+        await dc.until(lambda: dc.calls_of(HISTORY), within=20)  # The last is two seconds off.
+    dc.fault("error", route=HISTORY, channel=last)  # It has to be searched twice.
+    await ada.say("told", last, mention=True)
+    await dc.wait(lambda m: "told" in m.text, channel=last, within=20)
+    read = reads(dc, last)
+    assert read.index("missed") < read.index("told")
+
+
 async def test_a_thread_that_is_archived_is_not_searched_as_a_direct_chat(
     dc: DiscordSandbox, llm: LlmSandbox, discord_bot: BotProcess
 ) -> None:

@@ -8,6 +8,7 @@ import aiohttp
 import discord
 import pytest
 from discord_client import connected
+from yarl import URL
 
 from sandbox.discord.faults import Fault, FaultKind, Faults
 from sandbox.discord.limits import CREATE_MESSAGE, EDIT_MESSAGE, LIMIT_PRESETS, TYPING
@@ -49,7 +50,13 @@ def test_a_fault_without_a_count_stays_until_it_is_cleared() -> None:
 
 
 EARLY = ["error", "rate_limit", "reset", "hang", "slow"]
-LATE = ["drop_after_accept", "error_after_accept", "slow_answer", "wrong_json"]
+LATE = [
+    "drop_after_accept",
+    "error_after_accept",
+    "hold_after_accept",
+    "slow_answer",
+    "wrong_json",
+]
 
 
 def test_each_kind_is_met_either_before_or_after_the_call_is_applied() -> None:
@@ -187,6 +194,31 @@ async def test_a_broken_connection_tells_discord_py_nothing_either(
     with pytest.raises((OSError, aiohttp.ClientError)):
         await say(sandbox)
     assert (sent(sandbox), statuses(sandbox)) == (applied, [None])
+
+
+async def test_the_answer_to_an_applied_call_is_held_until_its_release(
+    sandbox: DiscordSandbox,
+) -> None:
+    sandbox.fault("hold_after_accept", route=CREATE_MESSAGE)
+    saying = asyncio.create_task(say(sandbox))
+    await sandbox.until(lambda: sent(sandbox))
+    (call,) = sandbox.calls_of(CREATE_MESSAGE)
+    (posted,) = (m for m in sandbox.world.channels[call.channel_id].messages.values() if m.from_bot)
+    assert (call.message_id, call.applied_at is None, call.status) == (posted.id, False, None)
+    sandbox.faults.release()
+    await saying
+    assert (sent(sandbox), statuses(sandbox)) == ([TEXT], [200])
+
+
+async def test_a_call_tells_by_which_port_it_came() -> None:
+    async with DiscordSandbox() as sandbox, aiohttp.ClientSession() as session:
+        urls = [sandbox.api_url, await sandbox.listen(), sandbox.api_url]
+        for url in urls:
+            headers = {"Authorization": f"Bot {sandbox.token}"}
+            async with session.get(f"{url}/users/@me", headers=headers) as answer:
+                assert answer.status == 200
+        assert [call.port for call in sandbox.calls] == [URL(url).port for url in urls]
+        assert sandbox.calls[0].port != sandbox.calls[1].port
 
 
 async def test_discord_py_fails_on_an_answer_that_is_no_json(sandbox: DiscordSandbox) -> None:

@@ -7,6 +7,7 @@ import pytest
 import telegram
 from telegram import MessageEntity
 from telegram.error import BadRequest, NetworkError, RetryAfter, TimedOut
+from yarl import URL
 
 from sandbox.telegram.faults import Fault, FaultKind, Faults
 from sandbox.telegram.server import TelegramSandbox
@@ -84,6 +85,29 @@ async def test_drop_after_accept_applies_and_answers_nothing(
         (None, False),
         (200, False),
     ]
+
+
+async def test_the_answer_to_an_applied_call_is_held_until_its_release(
+    tg: TelegramSandbox, bot: telegram.Bot, ada: ScriptedUser
+) -> None:
+    tg.fault("hold_after_accept", method="sendMessage", chat=ada)
+    saying = asyncio.create_task(bot.send_message(ada.id, "one"))
+    await tg.until(lambda: shown(tg, ada) == ["one"])
+    (call,) = tg.calls_of("sendMessage")
+    assert (call.applied_at is None, call.status) == (False, None)
+    tg.faults.release()
+    assert (await saying).message_id == call.message_id
+    assert call.status == 200
+
+
+async def test_a_call_tells_by_which_port_it_came() -> None:
+    async with TelegramSandbox() as tg, aiohttp.ClientSession() as session:
+        urls = [tg.api_url, await tg.listen(), tg.api_url]
+        for url in urls:
+            async with session.get(f"{url}/bot{tg.token}/getMe") as answer:
+                assert answer.status == 200
+        assert [call.port for call in tg.calls] == [URL(url).port for url in urls]
+        assert tg.calls[0].port != tg.calls[1].port
 
 
 async def test_a_refused_call_is_no_accepted_one(

@@ -51,6 +51,10 @@ class Listener(Protocol):
         """Return once a session may begin."""
         ...
 
+    async def began(self) -> None:
+        """A new session: what was said since the last one is not told. `connected` comes later."""
+        ...
+
     async def connected(self, *, resumed: bool) -> None: ...
     async def disconnected(self) -> None: ...
     async def said(self, message: discord.Message) -> None: ...
@@ -130,6 +134,9 @@ class ShardClient(Client):
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         await super().before_identify_hook(shard_id, initial=initial)
         await self._listener.may_identify()
+
+    async def on_connect(self) -> None:
+        await self._listener.began()
 
     async def on_ready(self) -> None:
         await self._listener.connected(resumed=False)

@@ -190,6 +190,9 @@ class Connection:
         else:
             await self._identify.turn(self._shard.number)
 
+    async def began(self) -> None:
+        self._missed.owe()
+
     async def connected(self, *, resumed: bool) -> None:
         self._offline_since, self._let_in = None, True
         self._disconnects = 0
@@ -210,6 +213,7 @@ class Connection:
 
     async def said(self, message: discord.Message) -> None:
         self._missed.seen(message.id)
+        await self._missed.before(message)
         await self._intake.message(message)
 
     async def edited(self, message: discord.Message) -> None:
