@@ -243,8 +243,10 @@ def run_loop(main: Coroutine[object, object, T]) -> T:
 
 def run(settings: Settings) -> int:
     """Run the bot until it is told to stop; return the process's exit code."""
+    databases = storage.Databases.at(settings.storage.url)
     try:
-        with storage.Databases.at(settings.storage.url).claim():
+        with databases.claim():
+            storage.await_server(databases.history)
             return run_loop(_serve(settings))
     except (storage.StorageError, SettingError, PlatformError) as error:
         log.error(str(error))  # noqa: TRY400 - one line that names the mend, no traceback

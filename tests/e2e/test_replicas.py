@@ -56,6 +56,10 @@ async def replicas(
         assert "Traceback" not in bot.log
 
 
+def log_of(bot: BotProcess) -> str:
+    return bot.log if bot.process else ""
+
+
 def words(tg: TelegramSandbox, person: ScriptedUser) -> list[int]:
     return numbers(reads(tg, person))
 
@@ -174,3 +178,25 @@ async def test_the_database_is_restarted_while_answers_are_written(
         for bot in replicas.all:
             assert "Traceback" not in bot.log
             assert "was taken for dead" not in bot.log
+
+
+async def test_a_replica_waits_for_a_database_that_is_starting(
+    tg: TelegramSandbox, llm: LlmSandbox, tmp_path: Path
+) -> None:
+    llm.script(Script(text="an answer"))
+    ada = tg.user("Ada")
+    with postgres.own_server() as server, server.database() as url:
+        server.stop()
+        replicas = Replicas(tmp_path, url, tg, llm)
+        try:
+            starting = asyncio.create_task(replicas.start())
+            async with asyncio.timeout(30):
+                while not any("out of reach; waiting" in log_of(bot) for bot in replicas.all):  # noqa: ASYNC110 - a file grows
+                    await asyncio.sleep(0.1)
+            await asyncio.to_thread(server.restart)
+            await starting
+            await ada.say("hi")
+            await tg.wait(lambda m: m.text == "an answer", within=20)
+        finally:
+            for bot in replicas.all:
+                await bot.discard()
