@@ -189,7 +189,9 @@ def run_loop(main: Coroutine[object, object, T]) -> T:
 def run(settings: Settings) -> int:
     """Run the bot until it is told to stop; return the process's exit code."""
     try:
-        with storage.Databases.at(settings.storage.url).claim():
+        databases = storage.Databases.at(settings.storage.url)
+        with databases.claim():
+            databases.check()
             return run_loop(_serve(settings))
     except (storage.StorageError, SettingError, PlatformError) as error:
         log.error(str(error))  # noqa: TRY400 - one line that names the mend, no traceback
