@@ -28,7 +28,7 @@ CONNECT_TIMEOUT: Final = 5
 CONNECTIONS: Final = 8
 """To PostgreSQL at most, for the history; the queue has as many."""
 CHECKED: Final = 2.0
-"""Seconds at a start in which an SQLite file is looked through for damage: 1 GB, measured."""
+"""Seconds at a start in which an SQLite file is looked through for damage: about 1 GB."""
 REBUILT_AT_ONCE: Final = 64 * 2**20
 """Bytes of a database that is rebuilt while the bot runs: 0.6 s, measured on 2 shared cores."""
 _PRAGMAS: Final = (
