@@ -246,6 +246,7 @@ def run(settings: Settings) -> int:
     databases = storage.Databases.at(settings.storage.url)
     try:
         with databases.claim():
+            databases.check()
             storage.await_server(databases.history)
             return run_loop(_serve(settings))
     except (storage.StorageError, SettingError, PlatformError) as error:

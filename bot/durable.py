@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 
@@ -28,8 +30,6 @@ from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-
-    import sqlalchemy as sa
 
     from bot.replicas import Replicas, Signal
 
@@ -68,6 +68,7 @@ class TurnQueue:
         self._run = run
         self._replicas = replicas
         self._engine = storage.engine(database)
+        sa.event.listen(self._engine, "handle_error", _try_again, retval=True)
         self._running: set[asyncio.Task[object]] = set()
         self._wakes: set[asyncio.Task[None]] = set()
         self._waking = asyncio.Lock()
@@ -306,6 +307,19 @@ def owe(database: sa.URL, turns: Sequence[Owed]) -> None:
     finally:
         client.destroy()
         engine.dispose()
+
+
+def _try_again(context: sa.engine.ExceptionContext) -> Exception | None:
+    """A full disk is waited for, as a locked database is: DBOS repeats that for ever.
+
+    A turn whose end it could not write down otherwise would hold up its lane until the next start.
+    """
+    error = context.original_exception
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
+        locked = sqlite3.OperationalError(f"database is locked: {error}")
+        return sa.exc.OperationalError(None, None, locked)
+    return None
 
 
 def _first_line(record: logging.LogRecord) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,8 @@ CONNECT_TIMEOUT: Final = 5
 """Seconds to reach a PostgreSQL server."""
 CONNECTIONS: Final = 8
 """To PostgreSQL at most, for the history; the queue has as many."""
+CHECKED: Final = 2.0
+"""Seconds at a start in which an SQLite file is looked through for damage: about 1 GB."""
 REBUILT_AT_ONCE: Final = 64 * 2**20
 """Bytes of a database that is rebuilt while the bot runs: 0.6 s, measured on 2 shared cores."""
 _PRAGMAS: Final = (
@@ -80,6 +83,12 @@ class Databases:
         """Whether any number of processes may use them at once."""
         return is_postgresql(self.history)
 
+    def check(self) -> None:
+        """Look for damage, for as long as CHECKED for each file; raises StorageError."""
+        if not self.shared:
+            for database in (self.history, self.turns):
+                _check(Path(database.database or ""))
+
     def claim(self) -> AbstractContextManager[None]:
         """Hold the files for this process alone; raises StorageError where another one does."""
         return nullcontext() if self.shared else _claim(Path(self.history.database or ""))
@@ -117,6 +126,26 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _check(path: Path) -> None:
+    if not path.exists():
+        return
+    ends_at = time.monotonic() + CHECKED
+    found = "ok"
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT)) as db:
+            db.set_progress_handler(lambda: time.monotonic() > ends_at, 10_000)
+            # It is interrupted where the file is too large to be read in time.
+            with suppress(sqlite3.OperationalError):
+                (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise StorageError(
+            f"storage.url: {path} is damaged ({one_line(found)}); put a backup in its place "
+            "(docs/operations.md, Backup and restore)"
+        )
 
 
 def scrub(target: sa.Engine, *, rebuild_up_to: float = 0) -> None:
