@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import discord
 import structlog
@@ -128,6 +128,11 @@ class ShardClient(Client):
             await interaction.response.send_message(
                 texts.unknown_command(error.name), ephemeral=True
             )
+
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the library's
+        """As it closes, the library forgets its loop and still dispatches READY, late."""
+        if not self.is_closed():
+            super().dispatch(event, *args, **kwargs)
 
     # The library finds these by their names.
 

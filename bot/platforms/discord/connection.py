@@ -91,6 +91,8 @@ class Connection:
         """What is made on login is there."""
         self._turn: asyncio.Task[None] | None = None
         """To begin a session, not used yet."""
+        self._trying = False
+        """To be connected; what the library tells otherwise comes late."""
         self._offline_since: float | None = None
         """None: connected to the gateway."""
         self._let_in = False
@@ -135,6 +137,7 @@ class Connection:
         """
         # The library gives up connecting after a minute, which many shards may have to wait.
         self._turn = await self._identify.turn(self._shard.number)
+        self._trying = True
         self._offline_since, self._let_in = self._loop.time(), False
         self._disconnects = 0
         self._enough.clear()
@@ -146,6 +149,7 @@ class Connection:
                     {connection, enough}, timeout=WATCH, return_when=asyncio.FIRST_COMPLETED
                 )
         finally:
+            self._trying = False
             enough.cancel()
             connection.cancel()
             await asyncio.wait({connection})
@@ -194,6 +198,8 @@ class Connection:
         self._missed.owe()
 
     async def connected(self, *, resumed: bool) -> None:
+        if not self._trying:
+            return
         self._offline_since, self._let_in = None, True
         self._disconnects = 0
         log.info("discord: connected", shard=str(self._shard), resumed=resumed)
