@@ -83,7 +83,8 @@ class Missed:
     def lost(self) -> None:
         """The gateway is away."""
         self._losses += 1
-        if self._since is None:  # else what was missed before is still to be found
+        # Else what was missed before is still to be found; at a first start that is nothing.
+        if self._since is None or not (self._since or self._earlier):
             self._since = self._seen
 
     def regained(self) -> None:
