@@ -107,7 +107,7 @@ class Reply:
         if limits.creates is not None:
             self._create = Call(surface.chat, limits.creates, "create")
         self._loop = asyncio.get_running_loop()
-        self._since = self._begun = self._loop.time()
+        self._since = self._begun = self.called_at = self._loop.time()
         self._news = asyncio.Event()
         self._text_shown = asyncio.Event()
         """Or the reply ended without any: nothing is being prepared any more."""
@@ -172,6 +172,7 @@ class Reply:
     async def deliver(self) -> Delivered:
         """Show the answer until all of it is shown, or the reader will have no more of it."""
         self._typing = asyncio.create_task(self._type())
+        self._gate.pace.joined(self._surface.chat)
         try:
             while not isinstance(step := self._plan.next(), Finished):
                 if isinstance(step, Wait):
@@ -187,6 +188,7 @@ class Reply:
             return Delivered.CLOSED
         finally:
             self._text_shown.set()
+            self._gate.pace.left(self._surface.chat)
         return Delivered.WHOLE
 
     async def _take(self, call: Call, step: Step) -> None:
