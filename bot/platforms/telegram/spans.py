@@ -11,8 +11,6 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
-from telegram import MessageEntity
-
 from bot.reply.surface import Rendered
 
 MOST_SPANS = 100
@@ -35,8 +33,18 @@ class Span:
     language: str | None = None
 
 
-def to_telegram(span: Span) -> MessageEntity:
-    return MessageEntity(span.type, span.offset, span.length, url=span.url, language=span.language)
+def to_telegram(span: Span) -> dict[str, str | int]:
+    """https://core.telegram.org/bots/api#messageentity."""
+    given: dict[str, str | int] = {
+        "type": span.type,
+        "offset": span.offset,
+        "length": span.length,
+    }
+    if span.url is not None:
+        given["url"] = span.url
+    if span.language is not None:
+        given["language"] = span.language
+    return given
 
 
 @dataclass(slots=True)
