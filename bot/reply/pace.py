@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from bot.messages import Lesson
@@ -168,27 +169,26 @@ class Pace:
         Returns the winner, or None and when to ask again (None: nobody waits, or for a chat that
         is `busy` with a call). A chat that is penalised or spent holds up nobody else.
         """
-        best: W | None = None
-        best_rank: tuple[bool, float] | None = None
+        wanting: list[tuple[tuple[bool, float], W]] = []
         again_at: float | None = None
         bot_at = self._bot.ready_at(1.0, now)
         bot_preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
         for reply in waiting:
             priority = reply.priority
             ready = bot_at if priority is Priority.FINAL else bot_preview_at
-            if ready <= now:
-                if reply.call.chat in busy:
-                    continue
-                ready = self._chat_ready_at(reply, priority, now)
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
-                continue
-            weight = FIRST_WEIGHT if priority is Priority.FIRST else 1.0
-            behind = weight * (reply.behind + 1) * (now - reply.since + _ALMOST)
-            rank = (priority is not Priority.FINAL, -behind)
-            if best_rank is None or rank < best_rank:
-                best, best_rank = reply, rank
-        return (best, None) if best is not None else (None, again_at)
+            elif reply.call.chat not in busy:
+                weight = FIRST_WEIGHT if priority is Priority.FIRST else 1.0
+                behind = weight * (reply.behind + 1) * (now - reply.since + _ALMOST)
+                wanting.append(((priority is not Priority.FINAL, -behind), reply))
+        # Whose chat may be called is dear to tell, so it is asked of the best first.
+        for _, reply in sorted(wanting, key=itemgetter(0)):
+            ready = self._chat_ready_at(reply, now)
+            if ready <= now:
+                return reply, None
+            again_at = ready if again_at is None else min(again_at, ready)
+        return None, again_at
 
     def spend(self, reply: Waiting, now: float) -> Call:
         """The call of this reply goes out now."""
@@ -284,12 +284,12 @@ class Pace:
                 chat.penalty_until = max(chat.penalty_until, lesson.penalty_until)
         return bucket
 
-    def _chat_ready_at(self, reply: Waiting, priority: Priority, now: float) -> float:
+    def _chat_ready_at(self, reply: Waiting, now: float) -> float:
         call = reply.call
         bucket = self._bucket(call, now)
         chat = self._chats[call.chat]
         ready = max(now, chat.penalty_until)
-        match priority:
+        match reply.priority:
             case Priority.FINAL:
                 # Late to return, it would hold up the others of its chat.
                 need = 1.0 + (0.0 if chat.replies <= 1 else call.budget.floor)
