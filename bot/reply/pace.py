@@ -59,6 +59,8 @@ LEAST_BURST = 3.0
 IDLE_CHATS = 1024
 """Chats remembered before those at rest are forgotten."""
 _ALMOST = 1e-6
+_BEFORE_ALL = 1e12
+"""More characters x seconds than any answer is behind."""
 
 
 class Priority(IntEnum):
@@ -169,7 +171,7 @@ class Pace:
         Returns the winner, or None and when to ask again (None: nobody waits, or for a chat that
         is `busy` with a call). A chat that is penalised or spent holds up nobody else.
         """
-        wanting: list[tuple[tuple[bool, float], W]] = []
+        wanting: list[tuple[float, W]] = []
         again_at: float | None = None
         bot_at = self._bot.ready_at(1.0, now)
         bot_preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
@@ -178,12 +180,17 @@ class Pace:
             ready = bot_at if priority is Priority.FINAL else bot_preview_at
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
-            elif reply.call.chat not in busy:
-                weight = FIRST_WEIGHT if priority is Priority.FIRST else 1.0
-                behind = weight * (reply.behind + 1) * (now - reply.since + _ALMOST)
-                wanting.append(((priority is not Priority.FINAL, -behind), reply))
-        # Whose chat may be called is dear to tell, so it is asked of the best first.
-        for _, reply in sorted(wanting, key=itemgetter(0)):
+            else:
+                behind = (reply.behind + 1) * (now - reply.since + _ALMOST)
+                if priority is Priority.FIRST:
+                    behind *= FIRST_WEIGHT
+                elif priority is Priority.FINAL:
+                    behind += _BEFORE_ALL
+                wanting.append((behind, reply))
+        # Whose chat may be called is dear to tell, so it is asked of the first in line.
+        for _, reply in sorted(wanting, key=itemgetter(0), reverse=True):
+            if reply.call.chat in busy:
+                continue
             ready = self._chat_ready_at(reply, now)
             if ready <= now:
                 return reply, None
