@@ -18,7 +18,7 @@ GAP_PER_ANSWER: Final = 0.001
 20 answers at once, a server's 50 tokens a second each are read one by one."""
 LEAST_GAP: Final = 0.02
 """Seconds; a shorter one saves nothing."""
-MOST_GAP: Final = 0.25
+MOST_GAP: Final = 0.15
 
 
 class Rhythm:
