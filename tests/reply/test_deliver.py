@@ -176,9 +176,25 @@ class JustPace(Pace):
 
 
 def test_nothing_is_let_through_while_a_permitted_final_waits() -> None:
-    chats, shared = 60, 3
+    lengths = [20 + 17 * n % 400 for n in range(30)] + [1] * 60
 
     async def main() -> int:
+        pace = JustPace(Budget(rate=10.0, burst=12.0, reserve=1.0), AMPLE, 0.0)
+        way = Gate(pace)
+        surfaces = [FakeSurface(4000, ChatKey("fake", "bot", str(n)), PRIVATE) for n in range(90)]
+
+        async def answer(n: int) -> None:
+            await asyncio.sleep(n * 0.13)
+            await say(surfaces[n], words(lengths[n]), way)
+
+        await asyncio.gather(*map(answer, range(90)))
+        assert [each.texts() for each in surfaces] == [[words(n)] for n in lengths]
+        return pace.finals
+
+    assert run(main()) > len(lengths) / 2
+
+
+def main() -> int:
         pace = JustPace(Budget(rate=10.0, burst=12.0, reserve=6.0), AMPLE, 0.0)
         way = Gate(pace)
         surfaces = [
