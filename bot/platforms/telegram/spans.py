@@ -98,8 +98,11 @@ class Fragment:
             self.mark(span.type, span.start, url=span.url)
 
     def code(self, text: str) -> None:
-        """Code stands in no other span: those around it are interrupted, but a link is kept."""
-        if any(span.type == "text_link" for span in self._open):
+        """Code stands in no other span: those around it are interrupted.
+
+        But a link is kept, and what a spoiler hides stays hidden.
+        """
+        if any(span.type in ("text_link", "spoiler") for span in self._open):
             self.write(text)
             return
         for span in self._open:

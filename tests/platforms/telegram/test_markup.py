@@ -36,6 +36,8 @@ def entities(markdown: str) -> list[tuple[str, ...]]:
         ("**b**", "b", [("bold", "b")]),
         ("*i* and _i_", "i and i", [("italic", "i"), ("italic", "i")]),
         ("~~s~~", "s", [("strikethrough", "s")]),
+        ("a ||b *c*||", "a b c", [("spoiler", "b c"), ("italic", "c")]),
+        ("||hidden `code`||", "hidden code", [("spoiler", "hidden code")]),
         ("`c`", "c", [("code", "c")]),
         ("***x***", "x", [("italic", "x"), ("bold", "x")]),
         ("**a *b***", "a b", [("bold", "a b"), ("italic", "b")]),
@@ -148,7 +150,7 @@ def test_a_table_with_links_becomes_a_list_so_that_they_work() -> None:
         "**open",
         "AT&T",
         "[0, 1) [a][b]",
-        "||not hidden||",
+        "a || b || c",
     ],
 )
 def test_what_is_no_markup_is_text(markdown: str) -> None:
