@@ -35,9 +35,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _options()
     runs = programme.quick() if options.quick else programme.full()
-    runs = [run for run in runs if options.only in str(run)]
+    runs = [run for run in runs if any(each in str(run) for each in options.only or [""])]
     if not runs:
-        _say(f'no run is called "{options.only}"; these are there:', *programme.full())
+        _say(f"no run is called {options.only}; these are there:", *programme.full())
         return 2
     options.output.mkdir(parents=True, exist_ok=True)
     results, failures = asyncio.run(_play_all(runs, 1 if options.quick else programme.REPETITIONS))
@@ -58,7 +58,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about 2 minutes instead of 14")
     parser.add_argument(
-        "--only", default="", metavar="TEXT", help='runs with this in their name, as "50 chats"'
+        "--only",
+        action="append",
+        metavar="TEXT",
+        help='runs with this in their name, as "50 chats"; may be given more than once',
     )
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "benchmarks")
     parser.add_argument(

@@ -59,6 +59,10 @@ class Cost:
 
     cpu: float = 0.0
     """Seconds from the first question to the end."""
+    resting: float = 0.0
+    """Seconds of CPU that it takes in a second in which nothing is asked."""
+    seconds: float = 0.0
+    """From the first question to the end."""
     idle: float = 0.0
     """Megabytes of memory before the first question."""
     peak: float = 0.0
@@ -98,7 +102,9 @@ class Figures:
     doubled: int
     """Words that are to be read more than once in the end, or out of order."""
     cpu: float
-    """CPU seconds for 1,000 words that the model wrote."""
+    """CPU seconds for 1,000 words that the model wrote, beyond what it takes at rest."""
+    resting: float
+    """CPU seconds a second at rest."""
     idle: float
     peak: float
 
@@ -138,6 +144,7 @@ def figures(recording: Recording, latency: float) -> Figures:
         firsts.append(min(seen_at) - answer.begun)
         lags.append(max(seen_at) - answer.ended)
         reactions.append(min(seen_at) - answer.asked)
+    cost = recording.cost
     lost, doubled = _mistakes(recording.answers, chats)
     words = sum(answer.words for answer in recording.answers)
     return Figures(
@@ -151,9 +158,10 @@ def figures(recording: Recording, latency: float) -> Figures:
         refused=sum(call.status == 429 for call in recording.calls),  # noqa: PLR2004 - HTTP's own
         lost=lost,
         doubled=doubled,
-        cpu=recording.cost.cpu / words * 1000,
-        idle=recording.cost.idle,
-        peak=recording.cost.peak,
+        cpu=max(0.0, cost.cpu - cost.resting * cost.seconds) / words * 1000,
+        resting=cost.resting,
+        idle=cost.idle,
+        peak=cost.peak,
     )
 
 

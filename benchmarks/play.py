@@ -34,6 +34,8 @@ LOOK_EVERY = 0.3
 AFTERMATH = 0.5
 """Seconds of watching after all is shown."""
 START_WITHIN = 60.0
+REST = 5.0
+"""Seconds for which the bot is watched doing nothing."""
 
 
 class RunError(Exception):
@@ -115,12 +117,14 @@ class _Performance:
         await self._warm_up()
         chats = await self._platform.open_chats(scenario.chats, group=scenario.group)
         idle, _ = stage.memory(pid)
+        resting = await self._resting()
         used = stage.cpu_seconds(pid)
         start = time.monotonic()
         asking = asyncio.create_task(self._ask(chats, start))
         changes = await self._watch(chats, start)
         await asking
-        cost = Cost(stage.cpu_seconds(pid) - used, idle, stage.memory(pid)[1])
+        spent, seconds = stage.cpu_seconds(pid) - used, time.monotonic() - start
+        cost = Cost(spent, resting, seconds, idle, stage.memory(pid)[1])
         return Recording(
             answers=tuple(await self._answers(chats)),
             changes=tuple(changes),
@@ -128,6 +132,12 @@ class _Performance:
             cost=cost,
             ended=time.monotonic(),
         )
+
+    async def _resting(self) -> float:
+        """CPU seconds a second that the bot takes when nothing is asked of it."""
+        before = stage.cpu_seconds(self._bot.pid)
+        await asyncio.sleep(REST)
+        return (stage.cpu_seconds(self._bot.pid) - before) / REST
 
     async def _warm_up(self) -> None:
         """See the bot answer once: then all that it loads is loaded."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HEAD = (
     "", "mean delay", "in optima", "in ours", "slowest chat", "first text", "finish lag",
-    "worst finish", "reaction", "calls", "429", "lost", "doubled", "CPU", "MB",
+    "worst finish", "reaction", "calls", "429", "lost", "doubled", "CPU", "at rest", "MB",
 )  # fmt: skip
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->"
 
@@ -63,6 +63,7 @@ def _cells(result: Result, ours: Result | None) -> list[str]:
         f"{figures.lost:.0f}",
         f"{figures.doubled:.0f}",
         f"{figures.cpu:.3f}",
+        f"{figures.resting:.1%}",
         f"{figures.peak:.0f}",
     ]
 

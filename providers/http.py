@@ -147,6 +147,9 @@ class Body:
         loop = asyncio.get_running_loop()
         if (wait := self._read_at + _rhythm.gap - loop.time()) > 0:
             await asyncio.sleep(wait)
+        if chunk := self._arrived():
+            self._deadline, self._read_at = None, loop.time()
+            return chunk
         now = loop.time()
         deadline = now + idle if self._deadline is None else self._deadline
         try:
@@ -162,6 +165,12 @@ class Body:
         self._deadline = None
         self._read_at = loop.time()
         return chunk
+
+    def _arrived(self) -> bytes:
+        """What is here already, without the cost of a time-out; b"" where that can't be told."""
+        if self._content.exception() is not None:
+            return b""
+        return self._content.read_nowait()
 
     async def read(self, limit: int) -> bytes:
         """Return the body up to `limit` bytes."""

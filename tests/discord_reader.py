@@ -249,7 +249,7 @@ class Seen(NamedTuple):
     """None: any."""
 
 
-_SPANS = {"Emphasis": "italic", "Strong": "bold", "Strikethrough": "strike"}
+_SPANS = {"Emphasis": "italic", "Strong": "bold", "Strikethrough": "strike", "Spoiler": "spoiler"}
 _KEPT = frozenset(
     {*_SPANS.values(), "underline", "spoiler", "small", "code", "pre", "quote", "h1", "h2", "h3"}
 )
@@ -293,9 +293,9 @@ class _Meaning:
         match token.kind:
             case "Text" | "Code":
                 self._write(token.value, *(["code"] if token.kind == "Code" else []))
-            case "Emphasis" | "Strong" | "Strikethrough":
+            case "Emphasis" | "Strong" | "Strikethrough" | "Spoiler":
                 self._spans.append(_SPANS[token.kind])
-            case "/Emphasis" | "/Strong" | "/Strikethrough":
+            case "/Emphasis" | "/Strong" | "/Strikethrough" | "/Spoiler":
                 self._spans.pop()
             case "Link" | "Image":
                 self._labels.append((token.value, ""))

@@ -60,9 +60,12 @@ ANSWER = Answer(chat=1, asked=9.0, begun=10.0, ended=13.0, first=0, words=4)
 """Words at 10, 11, 12 and 13."""
 
 
+COST = Cost(cpu=0.02, resting=0.001, seconds=10.0, idle=50.0, peak=60.0)
+
+
 def recorded(*changes: Change, calls: Sequence[Call] = (), answers: int = 1) -> Recording:
     chats = tuple(replace(ANSWER, chat=chat) for chat in range(1, 1 + answers))
-    return Recording(chats, changes, tuple(calls), Cost(cpu=0.02, idle=50.0, peak=60.0), ended=20.0)
+    return Recording(chats, changes, tuple(calls), COST, ended=20.0)
 
 
 def shows(at: float, text: str, *, message: int = 1, kind: str = "edited", chat: int = 1) -> Change:
@@ -82,7 +85,9 @@ def test_a_word_is_delayed_from_its_emission_until_it_reaches_the_reader() -> No
     assert measured.finish_lag == measured.worst_finish == 1.0
     assert measured.reaction == 2.0
     assert (measured.lost, measured.doubled) == (0, 0)
-    assert measured.cpu == pytest.approx(5.0)
+    # 0.02 s for four words, half of which it would have taken anyway.
+    assert measured.cpu == pytest.approx(2.5)
+    assert measured.resting == 0.001
 
 
 def test_a_word_that_was_never_seen_is_lost_and_counts_as_seen_at_the_end() -> None:
@@ -222,7 +227,7 @@ def test_calls_that_are_wanted_at_once_wait_for_their_tokens() -> None:
 
 GOOD = Figures(
     delay=0.3, slowest_chat=0.3, first_text=0.1, finish_lag=0.1, worst_finish=0.1, reaction=0.2,
-    calls=30, refused=0, lost=0, doubled=0, cpu=0.04, idle=100.0, peak=120.0,
+    calls=30, refused=0, lost=0, doubled=0, cpu=0.04, resting=0.01, idle=100.0, peak=120.0,
 )  # fmt: skip
 NO_CURVE: tuple[list[float], list[float], list[float]] = ([], [], [])
 

@@ -116,7 +116,7 @@ class Reply:
         if limits.creates is not None:
             self._create = Call(surface.chat, limits.creates, "create")
         self._loop = asyncio.get_running_loop()
-        self._since = self._begun = self._loop.time()
+        self._since = self._begun = self.called_at = self._loop.time()
         self._news = asyncio.Event()
         self._text_shown = asyncio.Event()
         """Or the reply ended without any: nothing is being prepared any more."""
@@ -186,6 +186,7 @@ class Reply:
     async def deliver(self) -> Delivered:
         """Show the answer until all of it is shown, or the reader will have no more of it."""
         self._typing = asyncio.create_task(self._type())
+        self._gate.pace.joined(self._surface.chat)
         try:
             while not isinstance(step := self._plan.next(), Finished):
                 if isinstance(step, Wait):
@@ -201,6 +202,7 @@ class Reply:
             return Delivered.CLOSED
         finally:
             self._text_shown.set()
+            self._gate.pace.left(self._surface.chat)
         self.counts.delivered = self._loop.time()
         return Delivered.WHOLE
 

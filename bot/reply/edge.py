@@ -30,7 +30,7 @@ _CONTAINERS = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+"
 _FENCE = re.compile(r"`+|~+")
 _FENCE_OPENING = re.compile(rf"{_CONTAINERS}(?:```+[^`]*|~~~+.*)")
 _FENCE_CLOSING = re.compile(r"[ \t>]*+(?:`+|~+)[ \t]*")
-_TABLE_ROW = re.compile(rf"{_CONTAINERS}\|")
+_TABLE_ROW = re.compile(rf"{_CONTAINERS}\|(?!\|[^\s|])")
 
 # The start of an image, a strikethrough, an entity or an autolink, or a backslash.
 _WAITING = re.compile(
@@ -45,7 +45,7 @@ _DESTINATION = re.compile(
 _OPEN_LINE = re.compile(r"[ \t]*")
 _OPEN_PARAGRAPH = re.compile(r"[ \t]*(?:\n[ \t>]*)?")
 
-_DELIMITERS = frozenset("*_~`")
+_DELIMITERS = frozenset("*_~|`")
 
 
 class _Run(NamedTuple):
@@ -186,7 +186,7 @@ def _end_without_delimiters(text: str, leaf: list[Token]) -> int:
         if token.kind != "Text" or not verbatim(text, token):
             break
         first = token.start + escaped(text, token.start)
-        end = max(first, token.start + len(token.value.rstrip("*_~")))
+        end = max(first, token.start + len(token.value.rstrip("*_~|")))
         if end > token.start:
             break
     return end
@@ -195,7 +195,7 @@ def _end_without_delimiters(text: str, leaf: list[Token]) -> int:
 def _live_runs(text: str, leaf: list[Token]) -> list[_Run]:
     """Unmatched delimiters, but for those within a span that is closed: they stay as they are."""
     end = leaf[-1].end
-    runs = [run for run in _runs(text, leaf) if run.text[0] in "*_~"]
+    runs = [run for run in _runs(text, leaf) if run.text[0] in "*_~|"]
     for token in leaf:
         closes = token.kind.startswith("/") and token.kind[1:] in SPANS
         if closes and (token.end < end or token.kind in ("/Link", "/Image")):
@@ -209,7 +209,7 @@ def _opens(text: str, run: _Run) -> bool:
     https://spec.commonmark.org/0.31.2/#left-flanking-delimiter-run
     """
     before, after = text[run.start - 1 : run.start] or " ", text[run.end : run.end + 1] or " "
-    if after.isspace() or (run.text[0] == "~" and len(run.text) != len("~~")):
+    if after.isspace() or (run.text[0] in "~|" and len(run.text) != len("~~")):
         return False
     if before.isspace() or not before.isalnum():
         return True

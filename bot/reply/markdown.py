@@ -32,7 +32,7 @@ class Token(NamedTuple):
     kind: str
     """Text, Code, SoftBreak, HardBreak, Rule, TaskListMarker; Paragraph, Heading, BlockQuote,
     List, Item, CodeBlock, Table, TableHead, TableRow, TableCell, Emphasis, Strong, Strikethrough,
-    Link, Image at a start, and the same with a slash before it at an end."""
+    Spoiler, Link, Image at a start, and the same with a slash before it at an end."""
     value: str
     """Text and Code: what is shown. Heading: its level. Item: its marker as written, with the
     spaces up to the content. CodeBlock: the info string. Link, Image: the URL. Table: n, l, c or r
@@ -41,7 +41,7 @@ class Token(NamedTuple):
     end: int
 
 
-SPANS = frozenset({"Emphasis", "Strong", "Strikethrough", "Link", "Image"})
+SPANS = frozenset({"Emphasis", "Strong", "Strikethrough", "Spoiler", "Link", "Image"})
 ATOMS = frozenset({"Text", "Code", "SoftBreak", "HardBreak", "TaskListMarker"})
 INLINE = SPANS | ATOMS | {f"/{kind}" for kind in SPANS}
 
@@ -50,6 +50,8 @@ _OPTIONS = (
     | pyromark.Options.ENABLE_STRIKETHROUGH
     | pyromark.Options.ENABLE_TASKLISTS
 )
+# The parser knows no spoilers, but superscript, `^^x^^`, which is of the same form.
+_WITH_SPOILERS = _OPTIONS | pyromark.Options.ENABLE_SUPERSCRIPT
 _UNWANTED = re.compile(r"[\x00-\x03\x05-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _MARKER = re.compile(r"[\s>]*((?:[-*+]|\d{1,9}[.)])(?: {1,4}(?=[^ \n])| ?))")
 
@@ -57,6 +59,14 @@ _MARKER = re.compile(r"[\s>]*((?:[-*+]|\d{1,9}[.)])(?: {1,4}(?=[^ \n])| ?))")
 # behind a control character of the same length, and shown again in what the parser returns.
 _HIDDEN = str.maketrans("<~:", "\x01\x02\x03")
 _SHOWN = str.maketrans("\x01\x02\x03", "<~:")
+_SPOILERS_SHOWN = str.maketrans("\x01\x02\x03^\x05", "<~:|^")
+# Where there are tables, a line in which bars stand by twos is no row of them. (A bar, or a
+# backslash, that ends the text may be half of what is to come.)
+_TABLE = re.compile(r"^(?=.*-)(?=.*\|)[ \t>|:*+-]+$", re.MULTILINE)
+_NO_ROW = re.compile(r"^(?=.*\|\|)(?:[^|\\\n]|\\.|\|\|(?!\|))*(?:[|\\]\Z|$)(?!\|)", re.MULTILINE)
+_BARS = re.compile(r"(\\.)|(?<!\|)\|\|(?!\|)")
+_NAMES = {"Superscript": "Spoiler"}
+"""What the parser calls otherwise."""
 _SPECIAL = re.compile(
     r"""
       \\[\s\S]                                      # an escape
@@ -105,6 +115,21 @@ def parse_last_leaf(source: str) -> list[Token]:
     return tokens
 
 
+def _with_spoilers(source: str) -> str:
+    """`||` as the superscript that the parser knows, where it may mark a spoiler.
+
+    Every caret is hidden: what the parser gives back as one was a bar.
+    """
+    source = source.replace("^", "\x05")
+    if not _TABLE.search(source):
+        return _BARS.sub(_as_superscript, source)
+    return _NO_ROW.sub(lambda line: _BARS.sub(_as_superscript, line[0]), source)
+
+
+def _as_superscript(bars: re.Match[str]) -> str:
+    return bars[0] if bars[1] else "^^"
+
+
 def _hide(match: re.Match[str]) -> str:
     return match[0].translate(_HIDDEN) if match[1] else match[0]
 
@@ -136,10 +161,13 @@ class _Parsed:
     def __init__(self, source: str) -> None:
         self._source = source
         hidden = _SPECIAL.sub(_hide, source)
-        self._hides = hidden != source
+        self._shows = _SHOWN if hidden != source else None
+        options = _OPTIONS
+        if "||" in source:
+            hidden, options, self._shows = _with_spoilers(hidden), _WITH_SPOILERS, _SPOILERS_SHOWN
         self.events = cast(
             "list[tuple[_Event, dict[str, int]]]",
-            list(pyromark.events_with_range(hidden, options=_OPTIONS)),
+            list(pyromark.events_with_range(hidden, options=options)),
         )
         # The offset in characters for each offset in bytes, which is what the parser counts.
         self._offset: Sequence[int] = (
@@ -158,7 +186,7 @@ class _Parsed:
                 return self._start(value, start, end)
             case "End":
                 name = value if isinstance(value, str) else next(iter(value))
-                return Token("/" + name, "", start, end)
+                return Token("/" + _NAMES.get(name, name), "", start, end)
             case "TaskListMarker":
                 return Token(kind, "x" if value else "", start, end)
             case "Code":
@@ -175,7 +203,7 @@ class _Parsed:
                 else Token("Item", "- ", start, end)
             )
         if isinstance(tag, str):
-            return Token(tag, "", start, end)
+            return Token(_NAMES.get(tag, tag), "", start, end)
         ((kind, detail),) = tag.items()
         return Token(kind, self._detail(kind, detail), start, end)
 
@@ -193,4 +221,4 @@ class _Parsed:
         return ""
 
     def _shown(self, text: str) -> str:
-        return text.translate(_SHOWN) if self._hides else text
+        return text.translate(self._shows) if self._shows else text

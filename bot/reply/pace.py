@@ -5,9 +5,9 @@ Pure: every method takes `now` (seconds of any one monotonic clock) and nothing 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from bot.messages import Lesson
@@ -24,11 +24,21 @@ PREVIEW_GAP = 0.15
 and costs as much as one that shows ten."""
 USUAL_LENGTH = 15.0
 """Seconds for which an answer is written, as long as none was."""
-LEAST_LEFT = 0.25
+LEAST_LEFT = 0.4
 """The part of the usual length for which an answer is expected to go on, however long it is."""
 SOON_OVER = 5.0
 """Seconds for which a young answer is expected to go on, besides the time it has gone on already:
 more of them are short than long."""
+LEAST_EXTRA = 0.5
+"""The part of the rate by which what can be spared is spent at least: a small rest lasts no longer
+for being spent slowly, as the bucket fills again meanwhile."""
+LEAST_SPARE = 0.1
+"""Tokens; less is no rest."""
+FINALS = 0.9
+"""Tokens that previews leave for the final of each reply in a chat. They go out one after another,
+and what a whole token lacks comes back meanwhile."""
+OWN_TURN = 0.5
+"""The part of a round over all replies of a chat that lies between two previews of one of them."""
 LEARNING = 0.2
 """The weight of one answer in what is usual."""
 FIRST_WEIGHT = 2.0
@@ -50,6 +60,8 @@ LEAST_BURST = 3.0
 IDLE_CHATS = 1024
 """Chats remembered before those at rest are forgotten."""
 _ALMOST = 1e-6
+_BEFORE_ALL = 1e12
+"""More characters x seconds than any answer is behind."""
 
 
 class Priority(IntEnum):
@@ -94,6 +106,9 @@ class Waiting(Protocol):
         """When the answer began."""
         ...
 
+    called_at: float
+    """When it was let through last; the pace sets it."""
+
 
 W = TypeVar("W", bound=Waiting)
 
@@ -106,9 +121,13 @@ class _Chat:
     last_call: float = float("-inf")
     slow_calls: int = 0
     """In a row."""
+    replies: int = 0
+    """That are being written or shown."""
 
     def at_rest(self, now: float) -> bool:
         """Forgetting it changes nothing."""
+        if self.replies:
+            return False
         trusted = all(bucket.believed > FORGIVEN for bucket in self.buckets.values())
         quiet = PREVIEW_GAP if trusted else GRUDGE
         rested = now >= max(self.penalty_until, self.last_call) + quiet
@@ -154,29 +173,31 @@ class Pace:
         Returns the winner, or None and when to ask again (None: nobody waits, or for a chat that
         is `busy` with a call). A chat that is penalised or spent holds up nobody else.
         """
-        best: W | None = None
-        best_rank: tuple[bool, float] | None = None
+        wanting: list[tuple[float, W]] = []
         again_at: float | None = None
         bot_at = self._bot.ready_at(1.0, now)
         bot_preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
-        crowds = Counter(reply.call.chat for reply in waiting if reply.call.budget.floor)
         for reply in waiting:
             priority = reply.priority
             ready = bot_at if priority is Priority.FINAL else bot_preview_at
-            if ready <= now:
-                if reply.call.chat in busy:
-                    continue
-                alone = crowds[reply.call.chat] <= 1
-                ready = self._chat_ready_at(reply.call, priority, now, alone=alone)
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
+            else:
+                behind = (reply.behind + 1) * (now - reply.since + _ALMOST)
+                if priority is Priority.FIRST:
+                    behind *= FIRST_WEIGHT
+                elif priority is Priority.FINAL:
+                    behind += _BEFORE_ALL
+                wanting.append((behind, reply))
+        # Whose chat may be called is dear to tell, so it is asked of the first in line.
+        for _, reply in sorted(wanting, key=itemgetter(0), reverse=True):
+            if reply.call.chat in busy:
                 continue
-            weight = FIRST_WEIGHT if priority is Priority.FIRST else 1.0
-            behind = weight * (reply.behind + 1) * (now - reply.since + _ALMOST)
-            rank = (priority is not Priority.FINAL, -behind)
-            if best_rank is None or rank < best_rank:
-                best, best_rank = reply, rank
-        return (best, None) if best is not None else (None, again_at)
+            ready = self._chat_ready_at(reply, now)
+            if ready <= now:
+                return reply, None
+            again_at = ready if again_at is None else min(again_at, ready)
+        return None, again_at
 
     def spend(self, reply: Waiting, now: float) -> Call:
         """The call of this reply goes out now."""
@@ -185,7 +206,7 @@ class Pace:
         bucket.take(now)
         chat = self._chats[call.chat]
         chat.last_call = now
-        bucket.preview_at = now + self._gap(bucket, now - reply.begun, now)
+        reply.called_at = now
         self._bot.take(now)
         if len(self._chats) > IDLE_CHATS:
             self._chats = {k: c for k, c in self._chats.items() if not c.at_rest(now)}
@@ -215,6 +236,13 @@ class Pace:
         if chat.slow_calls >= SLOW_CALLS:
             bucket.overdrawn(LEAST_BURST, now)
             self._learned.add((call.chat, call.kind))
+
+    def joined(self, chat: ChatKey) -> None:
+        """A reply begins in this chat; it ends with `left`."""
+        self._chat(chat).replies += 1
+
+    def left(self, chat: ChatKey) -> None:
+        self._chat(chat).replies -= 1
 
     def ended(self, seconds: float) -> None:
         """An answer was written for so long."""
@@ -254,10 +282,14 @@ class Pace:
         self._bot.take(now)
         return True
 
-    def _bucket(self, call: Call, now: float) -> Bucket:
-        chat = self._chats.get(call.chat)
+    def _chat(self, key: ChatKey) -> _Chat:
+        chat = self._chats.get(key)
         if chat is None:
-            chat = self._chats[call.chat] = _Chat()
+            chat = self._chats[key] = _Chat()
+        return chat
+
+    def _bucket(self, call: Call, now: float) -> Bucket:
+        chat = self._chat(call.chat)
         bucket = chat.buckets.get(call.kind)
         if bucket is None:
             bucket = chat.buckets[call.kind] = Bucket(call.budget, now)
@@ -266,34 +298,45 @@ class Pace:
                 chat.penalty_until = max(chat.penalty_until, lesson.penalty_until)
         return bucket
 
-    def _chat_ready_at(self, call: Call, priority: Priority, now: float, *, alone: bool) -> float:
+    def _chat_ready_at(self, reply: Waiting, now: float) -> float:
+        call = reply.call
         bucket = self._bucket(call, now)
         chat = self._chats[call.chat]
         ready = max(now, chat.penalty_until)
-        match priority:
+        match reply.priority:
             case Priority.FINAL:
                 # Late to return, it would hold up the others of its chat.
-                need = 1.0 + (0.0 if alone else call.budget.floor)
+                need = 1.0 + (0.0 if chat.replies <= 1 else call.budget.floor)
             case Priority.FIRST:
                 need = 1.0 + call.budget.floor
             case Priority.PREVIEW:
-                ready = max(ready, chat.last_call + PREVIEW_GAP, bucket.preview_at)
-                need = 1.0 + _kept(bucket)
+                ready = max(ready, self._preview_at(chat, reply, bucket, now))
+                need = 1.0 + _kept(bucket, chat.replies)
         return ready if ready > now else bucket.ready_at(need, now)
 
-    def _gap(self, bucket: Bucket, elapsed: float, now: float) -> float:
-        """Seconds to the next preview: what is left is spread over what is still to come.
+    def _preview_at(self, chat: _Chat, reply: Waiting, bucket: Bucket, now: float) -> float:
+        """When a reply's next preview is worth its token."""
+        gap = self._gap(bucket, chat.replies, now - reply.begun, now)
+        # Replies that share a bucket take turns: what was shown a moment ago is nearly new.
+        turn = reply.called_at + OWN_TURN * chat.replies * gap
+        return max(chat.last_call + max(PREVIEW_GAP, gap), turn)
+
+    def _gap(self, bucket: Bucket, replies: int, elapsed: float, now: float) -> float:
+        """Seconds between two previews in a chat: what is left is spread over what is to come.
 
         How long an answer goes on is not known. It is taken to end when answers usually do; once
         it is older, to go on for a part of that time; while it is young, to end soon.
         """
         to_come = max(self._usual_length - elapsed, LEAST_LEFT * self._usual_length)
         to_come = min(to_come, SOON_OVER + elapsed)
-        spendable = max(0.0, bucket.level(now) - _kept(bucket)) * bucket.budget.share
+        spendable = max(0.0, bucket.level(now) - _kept(bucket, replies)) * bucket.budget.share
         refilled_at = bucket.refilled_at
         if refilled_at is not None and refilled_at > now:
-            return max(PREVIEW_GAP, (refilled_at - now) / (1.0 + spendable))
-        return max(PREVIEW_GAP, 1.0 / (bucket.rate + spendable / to_come))
+            return (refilled_at - now) / (1.0 + spendable)
+        extra = spendable / to_come
+        if spendable >= LEAST_SPARE:
+            extra = max(extra, LEAST_EXTRA * bucket.rate)
+        return 1.0 / (bucket.rate + extra)
 
 
 def _part(whole: Budget, replicas: int) -> Budget:
@@ -303,8 +346,10 @@ def _part(whole: Budget, replicas: int) -> Budget:
     return replace(whole, rate=whole.rate / replicas, burst=burst, reserve=reserve)
 
 
-def _kept(bucket: Bucket) -> float:
-    """Tokens that previews leave."""
+def _kept(bucket: Bucket, replies: int) -> float:
+    """Tokens that previews leave where so many replies share the bucket."""
     if bucket.refilled_at is not None:
         return bucket.budget.floor  # All come back soon; the reserve would never be used.
-    return max(bucket.budget.reserve, bucket.budget.floor)
+    # A full bucket must be worth a preview, or what it can't hold is lost.
+    finals = min(FINALS * replies, bucket.burst - 2.0)
+    return max(bucket.budget.reserve, bucket.budget.floor, finals)

@@ -92,7 +92,8 @@ class Plan:
         self._settled = 0
         """Pages before this one are closed and shown in full."""
         self._plain = False
-        self._ended = False
+        self.ended = False
+        """Nothing more is written."""
         self._written = 0
         self._shown = 0
 
@@ -107,16 +108,12 @@ class Plan:
         return self._shown > 0
 
     @property
-    def ended(self) -> bool:
-        return self._ended
-
-    @property
     def overtaking(self) -> bool:
         """Whether the reader sees more of an earlier run's answer than is written by now.
 
         It stays until the answer is longer, or complete: nobody is shown a text that shrinks.
         """
-        return not self._ended and self._written <= self._stood
+        return not self.ended and self._written <= self._stood
 
     @property
     def creates(self) -> bool:
@@ -130,7 +127,7 @@ class Plan:
 
     def write(self, delta: str) -> None:
         """The answer goes on with `delta`."""
-        assert not self._ended
+        assert not self.ended
         self._written += len(delta)
         self._pages.write(delta)
 
@@ -148,13 +145,13 @@ class Plan:
 
     def end(self, notice: str = "") -> None:
         """The answer is complete; `notice` is a line of our own below it."""
-        assert not self._ended
-        self._ended = True
+        assert not self.ended
+        self.ended = True
         self._pages.close(notice)
 
     def cut(self, notice: str) -> None:
         """The reader wants no more: end with `notice` after the pages that are begun."""
-        self._ended = True
+        self.ended = True
         self._pages.cut(len(self._posted), notice)
         self._settled = min(self._settled, len(self._posted))
 
@@ -171,7 +168,7 @@ class Plan:
         while self._settled < len(pages):
             number, page = self._settled, pages[self._settled]
             last = self._pages.complete and number == len(pages) - 1
-            if self._fresh_final and self._ended and last:
+            if self._fresh_final and self.ended and last:
                 self._renew_what_grew()
             posted = self._posted[number] if number < len(self._posted) else None
             rendered = page.rendered.plain() if self._plain else page.rendered
@@ -184,7 +181,7 @@ class Plan:
                 break
             self._settled += 1
             pages = self._pages.view(self._settled + 1)
-        if not self._ended:
+        if not self.ended:
             return Wait()
         if len(self._posted) > len(pages):
             return Remove(self._posted[-1].message)
@@ -199,7 +196,7 @@ class Plan:
     def created(self, show: Show, message: str) -> None:
         """`message` is there for what `show` asked for; what it reads is not known."""
         if show.page == len(self._posted):
-            self._posted.append(_Posted(show.number, message, grew=not self._ended))
+            self._posted.append(_Posted(show.number, message, grew=not self.ended))
             self._created = show.number + 1
 
     def renew(self) -> None:

@@ -44,7 +44,8 @@ def _many(inner: st.SearchStrategy[str], most: int, between: str) -> st.SearchSt
 
 
 words = _many(st.sampled_from(WORDS), 4, " ")
-code = _wrapped(st.sampled_from(["x", "foo()", "a*b", "**k", "<T>", "[i]"]), "`")
+_code_in_cells = ["x", "foo()", "a*b", "**k", "<T>", "[i]"]
+code = _wrapped(st.sampled_from([*_code_in_cells, "a || b"]), "`")
 urls = st.sampled_from(["http://e.org/a_b", "https://x.y/~u?q=1&r=2", "<u v>"])
 links = st.builds("[{}]({})".format, words, urls)
 images = st.builds("![{}](http://i.mg/x)".format, words)
@@ -52,7 +53,7 @@ atoms = words | code | links | images | st.just("<http://e.or>")
 _phrases = _many(atoms, 3, " ")
 styled = (
     atoms
-    | _wrapped(_phrases, "**", "*", "_", "~~", "***")
+    | _wrapped(_phrases, "**", "*", "_", "~~", "||", "***")
     | st.builds("**{} *{}***".format, _phrases, _phrases)
     | st.builds("**{} *{}* x**".format, _phrases, _phrases)
 )
@@ -104,7 +105,9 @@ def _quoted(text: str) -> str:
 
 
 quotes = (paragraphs | _flat | fences | _many(paragraphs, 2, "\n\n")).map(_quoted)
-_rows = st.builds("| {} | {} |".format, words | code, _wrapped(words, "**") | links)
+# A bar parts cells, be it in code.
+_cells = words | _wrapped(st.sampled_from(_code_in_cells), "`")
+_rows = st.builds("| {} | {} |".format, _cells, _wrapped(words, "**") | links)
 tables = _lines(_rows, st.just("|---|:-:|"), _many(_rows, 4, "\n"))
 blocks = paragraphs | headings | fences | lists | quotes | st.just("---")
 documents = _many(blocks, 5, "\n\n")
@@ -115,6 +118,7 @@ _scraps = st.sampled_from(
     [
         *"*_~`[]()<>!&;#|-+=\\\n 1.:x\t",
         *("```", "~~", "**", "  ", "    ", "> ", "- ", "1. ", "- [ ] ", "](http://a)", "&amp;"),
+        *("||", "^", "||x"),
         *("| a | b |\n|---|---|\n", "word ", "👩‍💻", "é", "\ufe0f", "\u200b", "[^1]: x"),
         *("\x00", "\r", "\ud83d", "\x04"),
     ]

@@ -58,6 +58,7 @@ class Writer:
     behind: int = 10
     since: float = 0.0
     begun: float = 0.0
+    called_at: float = 0.0
 
 
 def stream(server: Refilling | Windowed, seconds: float, trip: float = 0.04) -> list[Allowance]:

@@ -26,7 +26,7 @@ from bot.messages import ChatKey
 from bot.replicas import Alone
 from bot.reply.deliver import UNKNOWN_CREATES, Delivered, Reply
 from bot.reply.gate import Gate
-from bot.reply.pace import Pace
+from bot.reply.pace import Pace, Priority
 from bot.reply.surface import Budget, Rendered
 
 PRIVATE = Budget(rate=1.0, burst=18.0, reserve=3.0)
@@ -164,6 +164,43 @@ def test_finals_overtake_previews_under_the_bots_budget() -> None:
         return took
 
     assert run(main()) <= 1.0
+
+
+class JustPace(Pace):
+    """Fails where it lets another reply through while a final could go."""
+
+    finals = 0
+
+    def pick(self, waiting, busy, now):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - as above it
+        winner, again_at = super().pick(waiting, busy, now)
+        if winner is not None and winner.priority is Priority.FINAL:
+            self.finals += 1
+        elif winner is not None:
+            finals = [each for each in waiting if each.priority is Priority.FINAL]
+            assert super().pick(finals, busy, now)[0] is None, "a permitted final waits"
+        return winner, again_at
+
+
+def test_nothing_is_let_through_while_a_permitted_final_waits() -> None:
+    lengths = [20 + 17 * n % 400 for n in range(30)] + [1] * 60
+
+    async def main() -> int:
+        # Without a reserve, so that finals and previews want the same token.
+        pace = JustPace(Budget(rate=10.0, burst=12.0), AMPLE, 0.0)
+        way = Gate(pace)
+        surfaces = [
+            FakeSurface(4000, ChatKey("fake", "bot", str(n)), PRIVATE) for n in range(len(lengths))
+        ]
+
+        async def answer(n: int) -> None:
+            await asyncio.sleep(n * 0.13)
+            await say(surfaces[n], words(lengths[n]), way)
+
+        await asyncio.gather(*map(answer, range(len(lengths))))
+        assert [each.texts() for each in surfaces] == [[words(n)] for n in lengths]
+        return pace.finals
+
+    assert run(main()) > len(lengths) / 2
 
 
 def test_a_create_of_unknown_fate_is_sent_again_under_the_same_nonce_and_counted() -> None:

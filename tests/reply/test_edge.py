@@ -24,7 +24,14 @@ MARKUP = TelegramMarkup()
 def shown(markdown: str) -> str:
     """The text, with what is formatted in brackets: b(old), i(talic), s(trike), c(ode), …."""
     rendered = MARKUP.render(heal(markdown))
-    names = {"bold": "b", "italic": "i", "strikethrough": "s", "code": "c", "pre": "p"}
+    names = {
+        "bold": "b",
+        "italic": "i",
+        "strikethrough": "s",
+        "spoiler": "h",
+        "code": "c",
+        "pre": "p",
+    }
     inserts = []
     for depth, span in enumerate(rendered.entities):
         if span.type in names:
@@ -46,6 +53,10 @@ def shown(markdown: str) -> str:
         ("***both", "b(i(both))"),
         ("**bold *it**", "b(bold i(it))"),
         ("~~gone~", "s(gone)"),
+        ("||hid", "h(hid)"),
+        ("||hid **bo|", "h(hid b(bo))"),
+        ("||hid||", "h(hid)"),
+        ("a || b", "a || b"),
         ("a _b", "a i(b)"),
         ("**(note", "b((note)"),
         ("`cod", "c(cod)"),
@@ -134,7 +145,7 @@ def test_emphasis_that_never_closes_is_text_once_its_block_ends() -> None:
     assert shown("*args\n\nnext") == "*args\n\nnext"
 
 
-RAW = ("**", "~~", "](", "`", "__", "![")
+RAW = ("**", "~~", "||", "](", "`", "__", "![")
 
 
 @settings(deadline=None, max_examples=60)
@@ -168,4 +179,4 @@ def test_healing_any_text_cuts_it_and_adds_only_closing_markers(text: str) -> No
     source, healed = clean(text), heal(text)
     kept = next((n for n, (a, b) in enumerate(zip(source, healed, strict=False)) if a != b), None)
     added = healed[min(len(source), len(healed)) if kept is None else kept :]
-    assert set(added) <= set("*_~`")
+    assert set(added) <= set("*_~|`")

@@ -23,6 +23,7 @@ class Waiter:
     behind: int = 10
     since: float = 0.0
     begun: float = 0.0
+    called_at: float = 0.0
     chat_budget: Budget = PRIVATE
 
     @property
@@ -177,12 +178,56 @@ def test_a_preview_leaves_the_final_a_token_even_in_a_chat_that_is_hardly_truste
     assert budgets.pick([final], (), last)[0] is final
 
 
+@dataclass(eq=False)
+class OneOfSeveral(Waiter):
+    """A reply beside others in a channel where new messages are counted by themselves."""
+
+    @property
+    def chat(self) -> ChatKey:
+        return ChatKey("fake", "bot", "channel")
+
+    @property
+    def call(self) -> Call:
+        kind = "create" if self.priority is Priority.FIRST else ""
+        return Call(self.chat, CHANNEL, kind)
+
+
+CHANNEL = Budget(rate=1.0, burst=5.0, reserve=2.0, floor=1.0)
+
+
+def test_a_first_text_that_is_counted_by_itself_draws_no_preview_after_it() -> None:
+    budgets, reply = pace(), OneOfSeveral(priority=Priority.FIRST)
+    budgets.joined(reply.chat)
+    budgets.spend(reply, 0.0)
+    reply.priority = Priority.PREVIEW
+    assert grants_from(budgets, reply, 0.0, 1.0)[0] > 0.4
+
+
+def test_replies_in_one_channel_take_turns_and_spend_what_comes_in() -> None:
+    budgets, replies = pace(), [OneOfSeveral(str(n)) for n in range(3)]
+    for reply in replies:
+        budgets.joined(reply.chat)
+    now, shown = 0.0, []
+    while now < 30.0:
+        for reply in replies:
+            reply.since = reply.called_at
+        winner, again_at = budgets.pick(replies, (), now)
+        if winner is None:
+            assert again_at is not None
+            now = again_at
+            continue
+        budgets.spend(winner, now)
+        shown.append(winner.name)
+    assert 31 <= len(shown) <= 33
+    assert all(len(set(shown[at : at + 3])) == 3 for at in range(len(shown) - 2))
+
+
 def test_a_refused_chat_is_slower_and_recovers_bit_by_bit() -> None:
     calm, burnt = pace(), pace()
     waiter = Waiter()
     burnt.refused(waiter.call, 0.0, 0.0)
     slow = len(grants(burnt, waiter, until=30.0))
-    assert slow < len(grants(calm, waiter, until=30.0)) / 2
+    assert slow < len(grants(calm, Waiter(), until=30.0)) / 2
     for _ in range(200):
         burnt.succeeded(waiter.call, 30.0)
     assert burnt._bucket(waiter.call, 30.0).trust > 0.95

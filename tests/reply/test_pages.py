@@ -292,7 +292,7 @@ def test_no_marker_is_shown_raw_on_any_page(document: str, page_size: int, step:
         pages.write(delta)
         for page in pages.view():
             text = without_code(MARKUP.render(page.source))
-            assert not [marker for marker in ("**", "~~", "](", "`") if marker in text]
+            assert not [marker for marker in ("**", "~~", "||", "](", "`") if marker in text]
 
 
 @pytest.mark.parametrize("page_size", [4096, 1000, 300])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ZERO_WIDTH = "\u200b"
 """Parts what Discord would read as one; shows nothing, and is no white space to Discord."""
 
-INTERRUPTS = re.compile(r"\*|~~|[~\\]\Z")
+INTERRUPTS = re.compile(r"\*|~~|\|\||[~\\|]\Z")
 """Finds code and URLs that would end the bold, italic or struck text around them."""
 
 URL_MAY_END = re.compile(r"""\A[.,:;"')\]]*""")

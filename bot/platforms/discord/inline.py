@@ -11,8 +11,8 @@ from bot.platforms.discord.dialect import (
     parts,
 )
 
-BOLD, STRUCK, ITALIC = "**", "~~", "*"
-_STYLES = (BOLD, STRUCK, ITALIC)
+HIDDEN, BOLD, STRUCK, ITALIC = "||", "**", "~~", "*"
+_STYLES = (HIDDEN, BOLD, STRUCK, ITALIC)
 """Of those that begin together, the first is the outermost: Discord reads `***a* b**`, but not
 `***a** b*`."""
 
@@ -166,7 +166,7 @@ class Writer:
         """Keep what follows directly from being part of what was written last."""
         if self._bare_url is not None:
             self._end_url(following)
-        if following[0] in "*~`" and self.ends_with(following[0]):
+        if following[0] in "*~`|" and self.ends_with(following[0]):
             self._space = ZERO_WIDTH
 
     def _end_url(self, following: str) -> None:

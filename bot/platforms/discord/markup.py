@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bot.platforms.discord.containers import Containers
 from bot.platforms.discord.dialect import ZERO_WIDTH, code_block, is_maskable, link_target
-from bot.platforms.discord.inline import BOLD, ITALIC, STRUCK, Writer
+from bot.platforms.discord.inline import BOLD, HIDDEN, ITALIC, STRUCK, Writer
 from bot.platforms.discord.tables import Row, Table, plain
 from bot.reply.markdown import CONTINUED, INLINE, Token, clean, parse
 from bot.reply.surface import Rendered
@@ -15,7 +15,7 @@ from bot.reply.surface import Rendered
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_STYLES = {"Strong": BOLD, "Strikethrough": STRUCK, "Emphasis": ITALIC}
+_STYLES = {"Strong": BOLD, "Strikethrough": STRUCK, "Emphasis": ITALIC, "Spoiler": HIDDEN}
 _TICKED, _UNTICKED = "☑ ", "☐ "
 _RULE = "———"
 _DEEPEST_HEADING = 3

@@ -21,7 +21,7 @@ from telegram.error import (
 from bot.commands import COMMANDS
 from bot.platforms.telegram import errors
 from bot.platforms.telegram.incoming import read
-from bot.platforms.telegram.request import AiohttpRequest
+from bot.platforms.telegram.request import AiohttpRequest, proxy_for
 from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace
@@ -62,13 +62,13 @@ class TelegramAdapter:
         """`take` is `Turns.take`."""
         self._settings = settings
         self._take = take
-        root = settings.api_url
+        root, proxy = settings.api_url, proxy_for(settings.api_url)
         self._bot = Bot(
             settings.token.get_secret_value(),
             base_url=f"{root}/bot",
             base_file_url=f"{root}/file/bot",
-            request=AiohttpRequest(CONNECTIONS, READ_TIMEOUT),
-            get_updates_request=AiohttpRequest(2, READ_TIMEOUT),
+            request=AiohttpRequest(CONNECTIONS, READ_TIMEOUT, proxy),
+            get_updates_request=AiohttpRequest(2, READ_TIMEOUT, proxy),
         )
         self._replicas = replicas
         pace = Pace(BOT, ACTIONS, asyncio.get_running_loop().time())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from telegram.error import (
     BadRequest,
     ChatMigrated,
+    EndPointNotFound,
     Forbidden,
     InvalidToken,
     NetworkError,
@@ -85,7 +86,7 @@ def translate(error: TelegramError) -> SurfaceError:
 
 def _meaning(error: TelegramError) -> type[SurfaceError]:
     match error:
-        case Forbidden() | InvalidToken():
+        case Forbidden() | InvalidToken() | EndPointNotFound():
             return ChatClosedError
         case ChatMigrated():
             return NotAppliedError

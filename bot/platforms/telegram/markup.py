@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
     from bot.reply.surface import Rendered
 
-_STYLES = {"Emphasis": "italic", "Strong": "bold", "Strikethrough": "strikethrough"}
+_STYLES = {
+    "Emphasis": "italic",
+    "Strong": "bold",
+    "Strikethrough": "strikethrough",
+    "Spoiler": "spoiler",
+}
 _INDENT = " " * 4
 _BULLET = "• "
 _TICKED, _UNTICKED = "☑ ", "☐ "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from telegram.error import NetworkError, TimedOut
@@ -23,10 +25,11 @@ class NeverSentError(NetworkError):
 class AiohttpRequest(BaseRequest):
     """A pool of connections. Opened by the first request, in the event loop that runs then."""
 
-    def __init__(self, connections: int, read_timeout: float) -> None:
+    def __init__(self, connections: int, read_timeout: float, proxy: str | None = None) -> None:
         """`read_timeout`: seconds of silence after which an answer is given up."""
         self._connections = connections
         self._read_timeout = read_timeout
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -38,7 +41,7 @@ class AiohttpRequest(BaseRequest):
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),
                 headers={"User-Agent": self.USER_AGENT},
-                trust_env=True,
+                proxy=self._proxy,
             )
 
     async def shutdown(self) -> None:
@@ -71,6 +74,17 @@ class AiohttpRequest(BaseRequest):
             raise TimedOut from error
         except (aiohttp.ClientError, OSError) as error:
             raise NetworkError(type(error).__name__) from error
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for `url`.
+
+    aiohttp can look for it, too, but does so in a thread at every request, for a .netrc as well.
+    """
+    parts = urlsplit(url)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _form(data: RequestData) -> dict[str, str] | aiohttp.FormData:

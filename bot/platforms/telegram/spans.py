@@ -11,8 +11,6 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
-from telegram import MessageEntity
-
 from bot.reply.surface import Rendered
 
 MOST_SPANS = 100
@@ -35,8 +33,18 @@ class Span:
     language: str | None = None
 
 
-def to_telegram(span: Span) -> MessageEntity:
-    return MessageEntity(span.type, span.offset, span.length, url=span.url, language=span.language)
+def to_telegram(span: Span) -> dict[str, str | int]:
+    """https://core.telegram.org/bots/api#messageentity."""
+    given: dict[str, str | int] = {
+        "type": span.type,
+        "offset": span.offset,
+        "length": span.length,
+    }
+    if span.url is not None:
+        given["url"] = span.url
+    if span.language is not None:
+        given["language"] = span.language
+    return given
 
 
 @dataclass(slots=True)
@@ -90,8 +98,11 @@ class Fragment:
             self.mark(span.type, span.start, url=span.url)
 
     def code(self, text: str) -> None:
-        """Code stands in no other span: those around it are interrupted, but a link is kept."""
-        if any(span.type == "text_link" for span in self._open):
+        """Code stands in no other span: those around it are interrupted.
+
+        But a link is kept, and what a spoiler hides stays hidden.
+        """
+        if any(span.type in ("text_link", "spoiler") for span in self._open):
             self.write(text)
             return
         for span in self._open:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from telegram import LinkPreviewOptions, ReplyParameters
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, ChatMigrated, TelegramError
 
 from bot.platforms.telegram import errors
 from bot.platforms.telegram.markup import TelegramMarkup
 from bot.platforms.telegram.spans import Span, to_telegram
-from bot.reply.surface import Budget, Limits, MessageGoneError, RefusedError
+from bot.reply.surface import (
+    Budget,
+    Limits,
+    MessageGoneError,
+    RefusedError,
+    UnknownFateError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from telegram import Bot, MessageEntity
+    from telegram import Bot
 
     from bot.messages import TurnKey
     from bot.reply.surface import Markup, Rendered
@@ -37,7 +42,7 @@ GROUP = Budget(rate=20 / 60, burst=20.0, reserve=1.0, share=0.3)
 ACTIONS = Budget(rate=4.5, burst=16.0)
 """Chat actions of the whole bot; inferred."""
 
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_NO_PREVIEW = {"is_disabled": True}
 _MARKUP = TelegramMarkup()
 
 
@@ -62,29 +67,20 @@ class TelegramSurface:
     async def create(self, page: Rendered[object], *, number: int, nonce: str) -> str:  # noqa: ARG002 - Telegram has no idempotency key
         # In a group others may write between two pages: there each page names its question.
         threaded = self._question if number == 0 or self._group else None
-        sent = await self._call(
-            self._bot.send_message(
-                self._chat_id,
-                page.text,
-                entities=_entities(page),
-                message_thread_id=self._thread,
-                reply_parameters=_reply_to(threaded),
-                link_preview_options=_NO_PREVIEW,
-            )
+        sent = await self._show(
+            "sendMessage",
+            page,
+            message_thread_id=self._thread,
+            reply_parameters=_reply_to(threaded),
         )
-        return str(sent.message_id)
+        try:
+            return str(sent["message_id"])
+        except (KeyError, TypeError):
+            raise UnknownFateError("Telegram: the answer is no message") from None
 
     async def edit(self, message: str, page: Rendered[object]) -> None:
         try:
-            await self._call(
-                self._bot.edit_message_text(
-                    page.text,
-                    chat_id=self._chat_id,
-                    message_id=int(message),
-                    entities=_entities(page),
-                    link_preview_options=_NO_PREVIEW,
-                )
-            )
+            await self._show("editMessageText", page, message_id=int(message))
         except RefusedError as error:
             if not _says(error, errors.NOT_MODIFIED):
                 raise
@@ -103,6 +99,17 @@ class TelegramSurface:
             )
         )
 
+    async def _show(self, method: str, page: Rendered[object], **place: object) -> Any:  # noqa: ANN401 - JSON
+        """As the library's own calls, at a sixth of their CPU time: they build a Message."""
+        parameters = {
+            "chat_id": self._chat_id,
+            "text": page.text,
+            "entities": _entities(page),
+            "link_preview_options": _NO_PREVIEW,
+            **place,
+        }
+        return await self._call(self._bot.do_api_request(method, parameters))
+
     async def _call(self, request: Awaitable[T]) -> T:
         try:
             return await request
@@ -114,11 +121,11 @@ class TelegramSurface:
             raise errors.translate(error) from error
 
 
-def _reply_to(message: int | None) -> ReplyParameters | None:
-    return ReplyParameters(message, allow_sending_without_reply=True) if message else None
+def _reply_to(message: int | None) -> dict[str, int | bool] | None:
+    return {"message_id": message, "allow_sending_without_reply": True} if message else None
 
 
-def _entities(page: Rendered[object]) -> list[MessageEntity] | None:
+def _entities(page: Rendered[object]) -> list[dict[str, str | int]] | None:
     return [to_telegram(span) for span in page.entities if isinstance(span, Span)] or None
 
 

@@ -327,7 +327,7 @@ def test_a_row_longer_than_its_header_loses_nothing() -> None:
         "**open",
         "AT&T",
         "[0, 1) [a][b]",
-        "||not hidden||",
+        "a || b || c",
         "a__b__c and _x_y",
         "<@1> @everyone <t:1>",
         "-# small",

@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bot.platforms.telegram.adapter import TelegramAdapter
+from bot.replicas import Alone
 from bot.settings import TelegramSettings
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ async def test_a_strange_answer_is_asked_for_again(server: Server, strange: obje
     server.bodies = [strange]
     kept: asyncio.Queue[Incoming] = asyncio.Queue()
     adapter = TelegramAdapter(
-        TelegramSettings(token=SecretStr("7:x"), api_url=server.url), kept.put
+        TelegramSettings(token=SecretStr("7:x"), api_url=server.url), kept.put, Alone()
     )
     serving = asyncio.create_task(adapter.serve())
     async with asyncio.timeout(20):

@@ -36,6 +36,8 @@ def entities(markdown: str) -> list[tuple[str, ...]]:
         ("**b**", "b", [("bold", "b")]),
         ("*i* and _i_", "i and i", [("italic", "i"), ("italic", "i")]),
         ("~~s~~", "s", [("strikethrough", "s")]),
+        ("a ||b *c*||", "a b c", [("spoiler", "b c"), ("italic", "c")]),
+        ("||hidden `code`||", "hidden code", [("spoiler", "hidden code")]),
         ("`c`", "c", [("code", "c")]),
         ("***x***", "x", [("italic", "x"), ("bold", "x")]),
         ("**a *b***", "a b", [("bold", "a b"), ("italic", "b")]),
@@ -148,7 +150,7 @@ def test_a_table_with_links_becomes_a_list_so_that_they_work() -> None:
         "**open",
         "AT&T",
         "[0, 1) [a][b]",
-        "||not hidden||",
+        "a || b || c",
     ],
 )
 def test_what_is_no_markup_is_text(markdown: str) -> None:
@@ -180,10 +182,9 @@ def test_of_too_many_entities_links_and_code_blocks_are_kept() -> None:
 
 
 def test_a_span_is_an_entity_of_telegram() -> None:
-    assert to_telegram(Span("text_link", 1, 2, url="http://e.org")) == MessageEntity(
-        "text_link", 1, 2, url="http://e.org"
-    )
-    assert to_telegram(Span("pre", 0, 2, language="py")).language == "py"
+    for span in (Span("text_link", 1, 2, url="http://e.org"), Span("pre", 0, 2, language="py")):
+        told = MessageEntity(span.type, span.offset, span.length, span.url, language=span.language)
+        assert to_telegram(span) == told.to_dict()
 
 
 _scraps = st.sampled_from(
