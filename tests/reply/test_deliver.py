@@ -187,7 +187,7 @@ def test_nothing_is_let_through_while_a_permitted_final_waits() -> None:
     async def main() -> int:
         # Without a reserve, so that finals and previews want the same token.
         pace = JustPace(Budget(rate=10.0, burst=12.0), AMPLE, 0.0)
-        way = Gate(pace)
+        way = Gate(pace, Alone().lease)
         surfaces = [
             FakeSurface(4000, ChatKey("fake", "bot", str(n)), PRIVATE) for n in range(len(lengths))
         ]
