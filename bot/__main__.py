@@ -163,6 +163,9 @@ def _summary(settings: "Settings") -> list[tuple[str, str]]:
         for name, section in (("telegram", settings.telegram), ("discord", settings.discord))
         if section is not None
     )
+    server, hook = settings.server, settings.telegram and settings.telegram.webhook_url
+    listening = [("server", f"http://{server.host}:{server.port}")] if server.port else []
+    posted = [("webhook", redact(hook))] if hook else []
     answering = (
         f"{name} ({section.kind}{f', {section.model}' if section.model else ''})"
         for name, section in settings.fallback().items()
@@ -174,6 +177,8 @@ def _summary(settings: "Settings") -> list[tuple[str, str]]:
         ("providers", ", ".join(answering)),
         ("storage", redact(settings.storage.url)),
         ("access", "open to anyone" if access.open else people),
+        *listening,
+        *posted,
     ]
 
 

@@ -23,6 +23,8 @@ from bot.control import Control
 from bot.durable import TurnQueue
 from bot.history import History
 from bot.lessons import Lessons
+from bot.metrics import Metrics
+from bot.readiness import Readiness
 from bot.replicas import Alone
 from bot.turns import PlatformError, Turns
 from providers import registry
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
     from bot.reply.gate import Gate
+    from bot.server import Server
     from bot.settings import ProviderSection, Settings
     from bot.turns import Platform
     from providers.base import Provider
@@ -57,7 +60,8 @@ class App:
         self.history = History(databases.history)
         self._cluster = Cluster(databases.history) if databases.shared else None
         self._replicas = self._cluster or Alone()
-        self._chain = _chain(settings)
+        self._metrics = Metrics(settings.platforms())
+        self._chain = _chain(settings, self._metrics)
         self.turns = Turns(
             history=self.history,
             chain=self._chain,
@@ -65,25 +69,37 @@ class App:
             control=Control(self._replicas),
             chat=settings.chat,
             lease=self._replicas.lease,
+            metrics=self._metrics,
         )
         self._queue = TurnQueue(databases.turns, self.turns.run, self._replicas)
         self.turns.queue = self._queue
         platforms = self.turns.platforms
+        self._readiness = Readiness(platforms, self.history)
+        self._server = self._make_server()
         platforms.update(self._platforms())
+        self._beside: list[asyncio.Task[None]] = []
+        """What runs until `close`, so also while the last answers end."""
         self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
         if self._cluster:
             gates = [platform.gate for platform in platforms.values()]
             self._cluster.member = _Member(self._queue, gates)
+
+    def _make_server(self) -> Server | None:
+        if not self._settings.server.port:
+            return None
+        from bot.server import Server  # noqa: PLC0415 - as the platforms
+
+        return Server(self._settings.server, self._metrics, self._readiness)
 
     def _platforms(self) -> Iterator[tuple[str, Platform]]:
         """What is not configured is not imported."""
         if self._settings.telegram:
             from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415
 
-            yield (
-                "telegram",
-                TelegramAdapter(self._settings.telegram, self.turns.take, self._replicas),
-            )
+            telegram = TelegramAdapter(self._settings.telegram, self.turns.take, self._replicas)
+            if self._server and telegram.webhook:
+                self._server.receive(telegram.webhook.path, telegram.webhook.handle)
+            yield "telegram", telegram
         if self._settings.discord:
             from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415
 
@@ -93,12 +109,20 @@ class App:
             )
 
     async def serve(self) -> None:
-        """Run until cancelled, or until the last platform turns us away: raises PlatformError."""
+        """Run until cancelled, or until the last platform turns us away: raises PlatformError.
+
+        Raises SettingError where the server can't listen on its address.
+        """
+        if self._server:
+            try:
+                await self._server.start()
+            except OSError as error:
+                raise SettingError(str(error)) from None
         await self._lessons.recall()
         await self._queue.start()
-        beside = [asyncio.create_task(self._lessons.keep_saving())]
+        self._beside.append(asyncio.create_task(self._lessons.keep_saving()))
         if self._cluster:
-            beside.append(asyncio.create_task(self._cluster.run()))
+            self._beside.append(asyncio.create_task(self._cluster.run()))
             await self._cluster.joined()
         serving = {
             asyncio.create_task(platform.serve()): name
@@ -110,13 +134,13 @@ class App:
                 for task in ended:
                     self._ended(serving.pop(task), task.exception(), alone=not serving)
         finally:
-            for task in (*beside, *serving):
+            for task in serving:
                 task.cancel()
-            await asyncio.gather(*beside, *serving, return_exceptions=True)
+            await asyncio.gather(*serving, return_exceptions=True)
 
-    @staticmethod
-    def _ended(name: str, error: BaseException | None, *, alone: bool) -> None:
+    def _ended(self, name: str, error: BaseException | None, *, alone: bool) -> None:
         """One platform that is down does not disturb the others."""
+        self._readiness.lost(name)
         error = error or PlatformError(f"{name}: it ended")
         if alone:
             raise error
@@ -127,12 +151,38 @@ class App:
             exc_info=None if isinstance(error, PlatformError) else error,
         )
 
+    async def drain(self, enough: asyncio.Event) -> None:
+        """Begin no answer any more; give those under way `server.grace` seconds, or until `enough`.
+
+        What has not ended by then goes on at the next start.
+        """
+        self._readiness.stopping = True
+        if self._cluster:
+            await self._cluster.resign()
+        grace, running = self._settings.server.grace, self._queue.running
+        log.info("stopping; a second signal ends the wait", answers=running, seconds=grace)
+        ending = asyncio.create_task(self._queue.drain())
+        hurrying = asyncio.create_task(enough.wait())
+        self.turns.wait_no_longer()
+        waits = {ending, hurrying}
+        await asyncio.wait(waits, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        later = self._queue.running
+        log.info("stopped", ended=max(0, running - later), go_on_at_the_next_start=later)
+
     async def close(self) -> None:
         """Let calls under way end; turns that are not finished go on at the next start."""
         closing = [platform.close() for platform in self.turns.platforms.values()]
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS):
                 await asyncio.gather(*closing, return_exceptions=True)
+        if self._server:
+            await self._server.close()
+        await self.turns.partials.close()
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         await self._queue.close()
         if self._cluster:
             await self._cluster.leave()
@@ -163,9 +213,14 @@ class _Member:
             gate.share(replicas)
 
 
-def _chain(settings: Settings) -> Chain:
+def _chain(settings: Settings, metrics: Metrics) -> Chain:
     providers = {name: _keys(name, section) for name, section in settings.fallback().items()}
-    return Chain(providers, resume=settings.chat.resume, random=random.Random())  # noqa: S311 - for pauses
+    return Chain(
+        providers,
+        resume=settings.chat.resume,
+        random=random.Random(),  # noqa: S311 - for pauses
+        failed=metrics.provider_failed,
+    )
 
 
 def _keys(name: str, section: ProviderSection) -> list[Provider]:
@@ -195,13 +250,21 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings) -> int:
     app = App(settings)
     serving = asyncio.create_task(app.serve())
+    enough = asyncio.Event()
+
+    def told_to_stop() -> None:
+        if serving.cancelling():
+            enough.set()
+        else:
+            serving.cancel()
+
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, serving.cancel)
+        loop.add_signal_handler(name, told_to_stop)
     try:
         await serving
     except asyncio.CancelledError:
-        log.info("stopping; unfinished answers go on at the next start")
+        await app.drain(enough)
     finally:
         await app.close()
     return 0

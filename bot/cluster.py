@@ -13,8 +13,6 @@ import json
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import psycopg
@@ -22,6 +20,7 @@ import structlog
 from psycopg.conninfo import make_conninfo
 
 from bot.replicas import EVERYBODY, Lease, Replicas
+from bot.roles import Roles, got, key
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from bot.replicas import Hearer, Signal
+    from bot.replicas import Group, Hearer, Signal
 
     Session = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -70,13 +69,14 @@ _JOIN: Final = """
     INSERT INTO replicas (id, beat) VALUES (%s, clock_timestamp())
     ON CONFLICT (id) DO UPDATE SET beat = excluded.beat"""
 _FORGET: Final = "DELETE FROM replicas WHERE id = %s"
-_LEAVE: Final = "UPDATE replicas SET beat = 'epoch' WHERE id = %s"
+_LEAVE: Final = """
+    INSERT INTO replicas (id, beat) VALUES (%s, 'epoch')
+    ON CONFLICT (id) DO UPDATE SET beat = excluded.beat"""
 _STARTED: Final = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float"
 _BEAT: Final = "UPDATE replicas SET beat = clock_timestamp() WHERE id = %s"
 _OTHERS: Final = """
     SELECT id, extract(epoch FROM clock_timestamp() - beat)::float FROM replicas WHERE id <> %s"""
 _WAIT_FOR_LOCK: Final = "SELECT pg_advisory_lock(%s)"
-_LOCK: Final = "SELECT pg_try_advisory_lock(%s)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(%s)"
 _END_HOLDER: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_locks
@@ -106,15 +106,6 @@ class Member(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Role:
-    """Something that one replica does at a time."""
-
-    held: asyncio.Event = field(default_factory=asyncio.Event)
-    lost: asyncio.Event = field(default_factory=asyncio.Event)
-    """Invariant: one of the two is set, once the first beat has passed."""
-
-
 class Cluster(Replicas):
     """This process as one of the replicas; `run` beside everything else."""
 
@@ -128,11 +119,10 @@ class Cluster(Replicas):
         self._joined = asyncio.Event()
         self._session: Session | None = None
         self._alive = [self.id]
-        self._roles: dict[str, _Role] = {}
-        self._released: set[str] = set()
-        """Roles that are given up and still locked."""
+        self._roles = Roles()
         self._hearers: dict[str, Hearer] = {}
         self._search_at = 0.0
+        self._resigned = False
 
     # What the other parts of the bot ask.
 
@@ -144,24 +134,13 @@ class Cluster(Replicas):
     def others(self) -> bool:
         return len(self._alive) > 1
 
-    async def lead(self, role: str, work: Callable[[], Awaitable[None]]) -> None:
-        mine = self._roles[role] = _Role()
-        if role in self._released:
-            self._released.discard(role)
-            mine.held.set()
-        try:
-            while True:
-                await mine.held.wait()
-                if await _unless(mine.lost, work):
-                    return
-                log.warning("another replica may do this now", role=role)
-        finally:
-            del self._roles[role]
-            if mine.held.is_set():
-                self._released.add(role)
+    async def lead(
+        self, role: str, work: Callable[[], Awaitable[None]], group: Group | None = None
+    ) -> None:
+        await self._roles.lead(role, work, group)
 
     def home(self, lane: str) -> str:
-        return max(self._alive, key=lambda replica: _key(f"{replica} {lane}"))
+        return max(self._alive, key=lambda replica: key(f"{replica} {lane}"))
 
     async def tell(self, to: str, signal: Signal) -> None:
         text = json.dumps({**signal, "from": self.id, "to": to})
@@ -182,6 +161,13 @@ class Cluster(Replicas):
         finally:
             listening.cancel()
             await asyncio.wait({listening})
+
+    async def resign(self) -> None:
+        """Be no lane's home any more; what runs here may go on."""
+        self._resigned = True
+        with suppress(psycopg.Error):
+            if self._session is not None:
+                await self._session.execute(_FORGET, (self.id,))
 
     async def leave(self) -> None:
         """Leave what is unfinished to the others. After `run` has ended, and all turns are cut."""
@@ -219,15 +205,11 @@ class Cluster(Replicas):
                 self.lease.extend(sent_at)
                 self._joined.set()
                 await self._look_around(session, may_judge=sent_at > settled_at)
-                await self._take_roles(session)
+                await self._roles.take(session)
                 await asyncio.sleep(BEAT - (time.monotonic() - sent_at))
         finally:
-            # The server has given our locks to nobody, or to others.
             self._session = None
-            self._released.clear()
-            for role in self._roles.values():
-                role.held.clear()
-                role.lost.set()
+            self._roles.lost()
 
     async def _settled_at(self, session: Session) -> float:
         row = await (await session.execute(_STARTED)).fetchone()
@@ -238,7 +220,9 @@ class Cluster(Replicas):
     async def _join(self, session: Session) -> None:
         """Lock what stands for us; where others took over our turns, forget them first."""
         # It waits for an earlier session of ours to end, and for whoever takes us for dead.
-        await session.execute(_WAIT_FOR_LOCK, (_key(self.id),))
+        await session.execute(_WAIT_FOR_LOCK, (key(self.id),))
+        if self._resigned:
+            return
         known = await (await session.execute(_KNOWN, (self.id,))).fetchone()
         if self._joined.is_set() and known is None:
             log.warning("this replica was taken for dead; its answers go on elsewhere")
@@ -263,7 +247,7 @@ class Cluster(Replicas):
                 and age > HUNG
             ):
                 log.warning("a replica hangs; ending its session", replica=replica)
-                await session.execute(_END_HOLDER, (_key(replica),))
+                await session.execute(_END_HOLDER, (key(replica),))
         if may_judge and time.monotonic() > self._search_at:
             self._search_at = time.monotonic() + SEARCH
             for replica in await self.member.owners() - {self.id, *(each for each, _ in others)}:
@@ -271,24 +255,16 @@ class Cluster(Replicas):
 
     async def _took_over(self, session: Session, replica: str) -> bool:
         """Whether its lock was free; then its turns are owed by us all."""
-        if not await _got(session, replica):
+        if not await got(session, replica):
             return False
         try:
             turns = await self.member.adopt(replica)
             await session.execute(_FORGET, (replica,))
         finally:
-            await session.execute(_UNLOCK, (_key(replica),))
+            await session.execute(_UNLOCK, (key(replica),))
         log.warning("a replica is gone; its turns go on", replica=replica, turns=turns)
         await self.tell(EVERYBODY, {"kind": "wake"})
         return True
-
-    async def _take_roles(self, session: Session) -> None:
-        while self._released:
-            await session.execute(_UNLOCK, (_key(self._released.pop()),))
-        for name, role in list(self._roles.items()):
-            if not role.held.is_set() and await _got(session, name):
-                role.lost.clear()
-                role.held.set()
 
     async def _listen(self, session: Session) -> None:
         await session.execute(f"LISTEN {CHANNEL}")
@@ -299,33 +275,3 @@ class Cluster(Replicas):
                 hearer = self._hearers.get(signal["kind"])
                 if hearer is not None:
                     await hearer(signal)
-
-
-def _key(name: str) -> int:
-    """Of an advisory lock."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
-
-
-async def _got(session: Session, name: str) -> bool:
-    row = await (await session.execute(_LOCK, (_key(name),))).fetchone()
-    return row is not None and bool(row[0])
-
-
-async def _unless(stop: asyncio.Event, work: Callable[[], Awaitable[None]]) -> bool:
-    """Do `work`, or as much of it as there is time for until `stop`; whether it ended by itself."""
-
-    async def whole() -> None:
-        await work()
-
-    working = asyncio.create_task(whole())
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            await working
-            return True
-        return False
-    finally:
-        stopping.cancel()
-        working.cancel()
-        await asyncio.wait({working})

@@ -65,6 +65,7 @@ class TurnQueue:
         self._wake_owed = False
         """A claim is asked for that has not begun: it will see what is put until then."""
         self._closed = False
+        """No turn is begun any more."""
         _DBOS_LOG.addFilter(_first_line)
         DBOS(
             config={
@@ -94,19 +95,30 @@ class TurnQueue:
         )
         self._wake()
 
-    async def put(self, key: TurnKey, *, lane: str, order: int) -> None:
+    async def put(self, key: TurnKey, *, lane: str, order: int, here: bool = False) -> None:
         """Owe an answer to `key`; on return, no crash can lose it.
 
         Turns of one lane run one after another, by `order`. A key that was put before is not
-        put again.
+        put again. With `here` this replica looks for it first, wherever its lane is at home.
         """
         with SetWorkflowID(str(key)), SetEnqueueOptions(queue_partition_key=lane, priority=order):
             await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
-        home = self._replicas.home(lane)
+        home = self._replicas.id if here else self._replicas.home(lane)
         if home == self._replicas.id:
             self._wake()
         else:
             await self._replicas.tell(home, {"kind": WAKE})
+
+    @property
+    def running(self) -> int:
+        """Turns under way."""
+        return len(self._running)
+
+    async def drain(self) -> None:
+        """Begin no turn any more, and return when those under way have ended."""
+        self._begin_no_more()
+        while self._running:
+            await asyncio.wait(self._running)
 
     async def cut(self) -> None:
         """Cut the turns under way here: they are still owed."""
@@ -142,12 +154,18 @@ class TurnQueue:
 
     async def close(self) -> None:
         """Cut the turns under way: they are still owed, and go on in another process."""
-        self._closed = True
+        self._begin_no_more()
         await self.cut()
-        # From here on DBOS has nothing to say that matters.
-        _DBOS_LOG.setLevel(logging.ERROR)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         self._engine.dispose()
+
+    def _begin_no_more(self) -> None:
+        self._closed = True
+        # It warns of each turn that is cut, which is what is meant to happen here.
+        _DBOS_LOG.setLevel(logging.ERROR)
+        # Its own polls would go on to claim turns, and so keep them from other processes.
+        for stop in _get_dbos_instance().background_thread_stop_events:
+            stop.set()
 
     async def _turn(self, key: str) -> None:
         if self._closed:

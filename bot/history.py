@@ -59,6 +59,10 @@ class History:
         await self._run(self._engine.dispose)
         self._threads.shutdown(wait=False)
 
+    async def answers(self) -> None:
+        """Return once the database answers a query."""
+        await self._run(self._answers)
+
     async def ask(
         self,
         key: TurnKey,
@@ -106,8 +110,12 @@ class History:
     ) -> None:
         """The model has said its last word on `turn`."""
         await self._update(
-            turn, answer=answer, outcome=outcome, notice=notice, answer_tokens=tokens
+            turn, answer=answer, outcome=outcome, notice=notice, answer_tokens=tokens, partial=None
         )
+
+    async def save_partials(self, texts: Mapping[int, str]) -> None:
+        """The model has said so much of its answers, by the turns' `seq`."""
+        await self._run(self._save_partials, texts)
 
     async def settle(self, turn: Turn, outcome: Outcome | None = None) -> None:
         """Nothing more will be shown for `turn`; `outcome` corrects the one written before."""
@@ -162,6 +170,16 @@ class History:
                 db.execute(sa.update(turns).where(turns.c.seq == turn.seq).values(**values))
 
         await self._run(write)
+
+    def _answers(self) -> None:
+        with self._engine.connect() as db:
+            db.execute(sa.select(turns.c.seq).limit(1))
+
+    def _save_partials(self, texts: Mapping[int, str]) -> None:
+        writing = (turns.c.seq == sa.bindparam("turn"), turns.c.outcome.is_(None))
+        update = sa.update(turns).where(*writing).values(partial=sa.bindparam("text"))
+        with self._engine.begin() as db:
+            db.execute(update, [{"turn": seq, "text": text} for seq, text in texts.items()])
 
     def _ask(
         self,

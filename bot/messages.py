@@ -83,6 +83,8 @@ class Incoming:
     side_by_side: bool = False
     """Several people's questions in this chat are answered at the same time; each one's own are
     still answered in order."""
+    here: bool = False
+    """It is best answered by the replica that received it: no other knows its place."""
     quoted: str = ""
     """The message this one replies to, where the model does not know it yet."""
     attachment: str = ""

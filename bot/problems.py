@@ -50,9 +50,12 @@ def is_list(key: Key) -> bool:
 def describe(error: ErrorDetails, *, hidden: bool) -> str:
     """One line for an error that pydantic found in `Settings`.
 
-    `hidden` values are not quoted; nor are those of secret keys.
+    `hidden` values are not quoted; nor are those of secret keys. What is wrong between several keys
+    names them by itself.
     """
     key = error["loc"]
+    if not key:
+        return error["msg"]
     hidden = hidden or _is_secret(key)
     if error["type"] == "extra_forbidden":
         return f"{dotted(key)}: {_unknown(key, error['input'])}"

@@ -35,7 +35,7 @@ def answer(turn: Turn) -> str:
     """The answer as the model shall remember it; empty where there is none to remember."""
     if not turn.answer or turn.outcome is Outcome.REMOVED:
         return ""
-    if turn.outcome in (Outcome.PARTIAL, Outcome.STOPPED):
+    if turn.outcome in (Outcome.PARTIAL, Outcome.STOPPED, Outcome.ABANDONED):
         return f"{turn.answer}\n\n{CUT_OFF}"
     return turn.answer
 

@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     Hearer = Callable[[Signal], Awaitable[None]]
 
 EVERYBODY: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Roles that are divided evenly among the replicas that would do them."""
+
+    name: str
+    size: int
+    """How many roles they are."""
 
 
 class Lease:
@@ -62,10 +72,13 @@ class Replicas(ABC):
         """Whether there are any."""
 
     @abstractmethod
-    async def lead(self, role: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def lead(
+        self, role: str, work: Callable[[], Awaitable[None]], group: Group | None = None
+    ) -> None:
         """Do `work` whenever no other replica does it, until it ends or this is cancelled.
 
-        It is cancelled where this replica loses the role, and begun anew when it regains it.
+        It is cancelled where this replica loses the role, and begun anew when it regains it. Of
+        the roles of a `group` it is given its share, and hands over what is more.
         """
 
     @abstractmethod
@@ -94,7 +107,12 @@ class Alone(Replicas):
     def others(self) -> bool:
         return False
 
-    async def lead(self, role: str, work: Callable[[], Awaitable[None]]) -> None:  # noqa: ARG002 - it has every role
+    async def lead(
+        self,
+        role: str,  # noqa: ARG002 - it has every role
+        work: Callable[[], Awaitable[None]],
+        group: Group | None = None,  # noqa: ARG002 - as above
+    ) -> None:
         await work()
 
     def home(self, lane: str) -> str:  # noqa: ARG002 - it is everybody's

@@ -59,6 +59,8 @@ turns = sa.Table(
     sa.Column("notice", Text),
     # As the model's server counted them.
     sa.Column("answer_tokens", Number),
+    # The answer so far, while the turn is being answered: what a crash leaves of it.
+    sa.Column("partial", Text),
     # The reader has all of it, or will never have more.
     sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("turns_by_chat", "chat", "seq"),
@@ -117,6 +119,8 @@ class Outcome(StrEnum):
     """The reader said stop."""
     REMOVED = "removed"
     """The reader deleted the answer, or the question."""
+    ABANDONED = "abandoned"
+    """It was too old when the bot came back after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,8 @@ class Turn:
     notice: str | None
     answer_tokens: int | None
     settled: bool
+    partial: str | None = None
+    """What an earlier process had of the answer when it saved it last; None once it has ended."""
 
 
 def turn_of(row: sa.Row[tuple[object, ...]]) -> Turn:
@@ -167,4 +173,5 @@ def turn_of(row: sa.Row[tuple[object, ...]]) -> Turn:
         notice=row.notice,
         answer_tokens=row.answer_tokens,
         settled=row.settled,
+        partial=row.partial,
     )

@@ -4,8 +4,10 @@ A check raises ValueError with a predicate about the value ("is not a URL …"),
 where the value is not to be told; `bot.problems` puts the key before it.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +18,11 @@ from providers import registry
 
 PLATFORMS: Final = ("telegram", "discord")
 LEVELS: Final = ("debug", "info", "warning", "error")
+HEALTH_PATH, READY_PATH, METRICS_PATH = OWN_PATHS = ("/healthz", "/readyz", "/metrics")
+"""Of the bot's own server."""
+
+_PATH: Final = re.compile(r"[A-Za-z0-9/_.~-]*")
+_WEBHOOK_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
@@ -62,6 +69,35 @@ def _key(secret: SecretStr) -> SecretStr:
 
 def _proxy(secret: SecretStr) -> SecretStr:
     return SecretStr(_url(secret.get_secret_value(), "http", "https"))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` leads to this machine alone."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _webhook_url(value: str) -> str:
+    """Telegram takes what it can reach safely; a Bot API server of one's own, this machine too."""
+    url = _url(value, "http", "https")
+    if not url.lower().startswith("https://") and not is_loopback(url):
+        raise ValueError("is not a URL that starts with https://")
+    path = urlsplit(url).path
+    if not _PATH.fullmatch(path):
+        raise ValueError("has a path with other characters than letters, digits and / _ . ~ -")
+    if path in OWN_PATHS:
+        raise ValueError(f"has a path that is the bot's own; give another one than {path}")
+    return url
+
+
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    """Source: https://core.telegram.org/bots/api#setwebhook."""
+    if not _WEBHOOK_SECRET.fullmatch(secret.get_secret_value()):
+        raise ValueError("is not of 1 to 256 characters of A-Z, a-z, 0-9, _ and -")
+    return secret
 
 
 def _database(url: str) -> str:
@@ -136,6 +172,8 @@ HttpUrl = Annotated[str, AfterValidator(lambda v: _url(v, "http", "https"))]
 WebSocketUrl = Annotated[str, AfterValidator(lambda v: _url(v, "ws", "wss"))]
 Stripped = BeforeValidator(lambda v: v.strip() if isinstance(v, str) else v)
 Secret = Annotated[SecretStr, Stripped, AfterValidator(_key)]
+WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
+WebhookSecret = Annotated[SecretStr, Stripped, AfterValidator(_webhook_secret)]
 Proxy = Annotated[SecretStr, Stripped, AfterValidator(_proxy)]
 Kind = Annotated[str, AfterValidator(_kind)]
 SectionName = Annotated[str, AfterValidator(_section_name)]

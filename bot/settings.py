@@ -4,14 +4,24 @@
 directly.
 """
 
+import hmac
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bot import texts
 from bot.setting_types import (
+    PLATFORMS,
     Channel,
     DatabaseUrl,
     HttpUrl,
@@ -22,7 +32,10 @@ from bot.setting_types import (
     Seconds,
     Secret,
     SectionName,
+    WebhookSecret,
+    WebhookUrl,
     WebSocketUrl,
+    is_loopback,
     sentence,
 )
 from providers import registry
@@ -30,6 +43,8 @@ from providers.base import ProviderSettings, Timeouts
 from providers.redact import url_secrets
 
 _TIMEOUTS: Final = Timeouts()
+_TELEGRAM: Final = "api.telegram.org"
+_WEBHOOK_PORTS: Final = (443, 80, 88, 8443)
 
 
 class Section(BaseModel):
@@ -42,6 +57,32 @@ class TelegramSettings(Section):
     token: Secret
     api_url: HttpUrl = "https://api.telegram.org"
     """The root of the Bot API, without /bot and the token."""
+    webhook_url: WebhookUrl | None = None
+    """Where Telegram posts updates to, as it sees it; the path is the one that the bot's server
+    listens on. None: updates are polled."""
+    webhook_secret: WebhookSecret | None = None
+    """Sent along with every update; None: made from the token, the same in every replica."""
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _telegram_reaches_few_ports(cls, url: str | None, info: ValidationInfo) -> str | None:
+        """Source: https://core.telegram.org/bots/api#setwebhook."""
+        public = urlsplit(info.data.get("api_url", "")).hostname == _TELEGRAM
+        if url is None or not public:
+            return url
+        if is_loopback(url):
+            raise ValueError("is on this machine, where Telegram can't reach it")
+        if (urlsplit(url).port or 443) not in _WEBHOOK_PORTS:
+            ports = ", ".join(map(str, _WEBHOOK_PORTS))
+            raise ValueError(f"names a port that Telegram does not reach; it takes {ports}")
+        return url
+
+    def secret_token(self) -> str:
+        """What proves that an update comes from Telegram."""
+        if self.webhook_secret:
+            return self.webhook_secret.get_secret_value()
+        token = self.token.get_secret_value()
+        return hmac.new(token.encode(), b"parlance: telegram webhook", "sha256").hexdigest()
 
 
 class DiscordSettings(Section):
@@ -56,6 +97,8 @@ class DiscordSettings(Section):
     """Whether a finished answer is posted anew, so that the channel turns unread."""
     message_content: bool | Literal["auto"] = "auto"
     """Whether to ask for the privileged intent; auto: where the application has it."""
+    shards: Annotated[int, Field(ge=0)] = 0
+    """How many connections to the gateway, over all replicas; 0: as many as Discord advises."""
 
 
 class ProviderSection(Section):
@@ -149,7 +192,9 @@ class ChatSettings(Section):
     history_tokens: Annotated[int, Field(gt=0)] = 8000
     """The most tokens of earlier messages that are sent with a question."""
     resume: bool = False
-    """Whether another provider is asked to go on with an answer that broke off."""
+    """Whether an answer that broke off is gone on with: by another provider, or after a restart."""
+    resume_within: Seconds = 600.0
+    """How old a question may be that is still answered after a restart."""
 
 
 class StorageSettings(Section):
@@ -171,9 +216,13 @@ class LimitsSettings(Section):
 
 
 class ServerSettings(Section):
+    """Health, metrics, webhooks."""
+
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: off."""
+    grace: Annotated[float, Field(ge=0)] = 20.0
+    """Seconds that answers under way are given to end when the bot is told to stop."""
 
 
 class LogSettings(Section):
@@ -196,6 +245,19 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
 
+    @model_validator(mode="after")
+    def _webhook_needs_a_port(self) -> "Settings":
+        if self.telegram and self.telegram.webhook_url and not self.server.port:
+            raise sentence(
+                "server.port: missing; telegram.webhook_url needs a port on which the bot listens "
+                "for what is posted there"
+            )
+        return self
+
+    def platforms(self) -> tuple[str, ...]:
+        """The names of those that are configured."""
+        return tuple(name for name in PLATFORMS if getattr(self, name) is not None)
+
     def fallback(self) -> Mapping[str, ProviderSection]:
         """The providers that answer, in the order in which they are tried."""
         return {name: self.providers[name] for name in self.chat.providers or self.providers}
@@ -205,13 +267,16 @@ class Settings(Section):
         found = set(_secrets(self))
         urls = {section.base_url for section in self.providers.values()} | found
         urls.add(self.storage.url)
+        if self.telegram and self.telegram.webhook_url:
+            urls.add(self.telegram.webhook_url)
+            found.add(self.telegram.secret_token())
         return frozenset(found.union(*map(url_secrets, urls)))
 
     def notes(self) -> tuple[str, ...]:
         """What is set and has no effect in this release; one line each."""
         notes = []
-        if self.server.port:
-            notes.append("server.port: this release has no server yet; nothing listens there")
+        if self.telegram and self.telegram.webhook_secret and not self.telegram.webhook_url:
+            notes.append("telegram.webhook_secret: used with telegram.webhook_url alone")
         asked = self.fallback()
         notes += [
             f"providers.{name}: chat.providers does not name it; it is never asked"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from bot import prompt, texts
+from bot import prompt, recovery, texts
+from bot.answer import Answer
 from bot.commands import CommandName
 from bot.reply.deliver import Delivered, Reply
 from bot.schema import Outcome
@@ -19,7 +21,6 @@ from providers.base import (
     ContextTooLongError,
     Finish,
     FinishReason,
-    ProviderError,
     TextDelta,
     Usage,
 )
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from bot.durable import TurnQueue
     from bot.history import History
     from bot.messages import Incoming, TurnKey
+    from bot.metrics import Metrics, Watch
     from bot.replicas import Lease
     from bot.reply.gate import Gate
     from bot.reply.surface import Surface
@@ -86,22 +88,6 @@ class Platform(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Answer:
-    """What the model has said so far, and how it ended."""
-
-    alone: bool = False
-    """The question was asked without anything that was said before it."""
-    parts: list[str] = field(default_factory=list)
-    outcome: Outcome = Outcome.WHOLE
-    notice: str = ""
-    usage: Usage = field(default_factory=Usage)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.parts)
-
-
 class _TurnLedger:
     def __init__(self, history: History, turn: Turn) -> None:
         self._history = history
@@ -126,6 +112,7 @@ class Turns:
         control: Control,
         chat: ChatSettings,
         lease: Lease,
+        metrics: Metrics,
     ) -> None:
         self.queue: TurnQueue
         """Set by the composition root: the queue needs `run` before it can be made."""
@@ -136,7 +123,12 @@ class Turns:
         self._control = control
         self._chat = chat
         self._lease = lease
+        self._metrics = metrics
         self._tokens = TokenCount()
+        self.partials = recovery.Partials(history.save_partials, lease)
+        self._started_at = time.time()
+        self._waiting: set[asyncio.Task[object]] = set()
+        """Turns whose platform can't be spoken to yet."""
 
     async def take(self, incoming: Incoming, after: After | None = None) -> bool:
         """Owe `incoming` an answer; False where it gets none.
@@ -186,28 +178,36 @@ class Turns:
             lane = str(key)
         elif apart:
             lane = f"{key.chat} {sender}"
-        await self.queue.put(key, lane=lane, order=turn.seq)
+        await self.queue.put(key, lane=lane, order=turn.seq, here=incoming.here)
 
     async def run(self, key: TurnKey) -> None:
         """Answer the turn, or go on where an earlier run of it was cut off."""
+        with self._metrics.turn(key.chat.platform) as watch:
+            await self._run(key, watch)
+
+    async def _run(self, key: TurnKey, watch: Watch) -> None:
         platform = await self._platform(key.chat.platform)
         turn = await self._history.turn(key)
         if turn is None or turn.settled:
             return
-        reply = await self._reply(turn, platform)
+        posted = await self._history.messages(turn)
+        turn = await self._unless_too_old(turn, begun=bool(posted or turn.partial))
+        reply = self._reply(turn, platform, posted)
+        self._metrics.began(watch, turn, reply.counts)
         if turn.outcome is not None:
             # The model had said its last word when the earlier run was cut off.
             reply.write(turn.answer or "")
             reply.end(turn.notice or "")
             delivered = await reply.deliver()
-        elif turn.command and not (turn.command == CommandName.RETRY and turn.question):
+        elif turn.command and not _asks_model(turn):
             reply.end(await self._carry_out(turn))
             delivered = await reply.deliver()
         elif not turn.question:
             delivered = Delivered.REMOVED  # Its asker took it back before its time came.
         else:
-            delivered = await self._answer(turn, reply)
+            delivered = await self._answer(turn, reply, watch)
         gone = delivered is Delivered.REMOVED
+        watch.outcome = Outcome.REMOVED.value if gone else watch.outcome
         await self._history.settle(turn, Outcome.REMOVED if gone else None)
         await platform.settled(turn)
 
@@ -216,21 +216,48 @@ class Turns:
 
         A turn whose platform can't be reached, or is not configured any more, is still owed.
         """
-        platform = self.platforms.get(name)
-        if platform is None:
-            log.warning("answers wait for a platform that is not configured", platform=name)
-            await asyncio.Event().wait()
-            raise AssertionError
-        await platform.ready()
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            platform = self.platforms.get(name)
+            if platform is None:
+                log.warning("answers wait for a platform that is not configured", platform=name)
+                await asyncio.Event().wait()
+                raise AssertionError
+            await platform.ready()
+        finally:
+            self._waiting.discard(task)
         return platform
 
-    async def _reply(self, turn: Turn, platform: Platform) -> Reply:
+    def wait_no_longer(self) -> None:
+        """Cut the turns that wait for a platform: they are still owed."""
+        for turn in self._waiting:
+            turn.cancel()
+
+    async def _unless_too_old(self, turn: Turn, *, begun: bool) -> Turn:
+        """Return `turn`, ended with a notice where it is too old to be answered after a restart."""
+        if turn.outcome is not None or not _asks_model(turn):
+            return turn
+        now, within = time.time(), self._chat.resume_within
+        if not recovery.too_old(
+            turn, begun=begun, started_at=self._started_at, now=now, within=within
+        ):
+            return turn
+        log.info("too old to be answered after a restart", turn=str(turn.key), begun=begun)
+        partial = turn.partial or ""
+        notice = texts.CUT_OFF if begun else texts.WAS_AWAY
+        await self._history.end(turn, partial, Outcome.ABANDONED, notice=notice, tokens=None)
+        return replace(turn, answer=partial, outcome=Outcome.ABANDONED, notice=notice)
+
+    def _reply(self, turn: Turn, platform: Platform, posted: list[tuple[int, str]]) -> Reply:
         return Reply(
             platform.surface(turn),
             platform.gate,
             _TurnLedger(self._history, turn),
             nonce=str(turn.key),
-            posted=await self._history.messages(turn),
+            posted=posted,
+            stood=len(turn.partial or "") if posted else 0,
         )
 
     async def _carry_out(self, turn: Turn) -> str:
@@ -246,13 +273,14 @@ class Turns:
                 return texts.help_text()
         return _SAID.get(turn.command, turn.question)
 
-    async def _answer(self, turn: Turn, reply: Reply) -> Delivered:
+    async def _answer(self, turn: Turn, reply: Reply, watch: Watch) -> Delivered:
         """Ask the model, and show what it says while it says it."""
         delivering = asyncio.create_task(reply.deliver())
         try:
             with self._control.running(turn) as stop:
                 answer = await self._ask(turn, reply, delivering, stop)
                 await self._lease.held()  # Another replica may have gone on with it.
+                watch.outcome = answer.outcome.value
                 await self._history.end(
                     turn,
                     answer.text,
@@ -286,34 +314,42 @@ class Turns:
         reply: Reply,
         delivering: asyncio.Task[Delivered],
         stop: asyncio.Event,
-    ) -> _Answer:
+    ) -> Answer:
         """Read the model to its end, or until the reader will have no more of it."""
-        answer = _Answer()
-        reading = asyncio.create_task(self._read(turn, reply, answer))
-        try:
-            await _first({reading, delivering}, stop)
-        finally:
-            cut = reading.cancel()
-        # A reading that was cut closes its connection before the turn goes on.
-        await asyncio.wait({reading})
+        answer = Answer()
+        with self.partials.writing(turn, lambda: answer.text):
+            reading = asyncio.create_task(self._read(turn, reply, answer))
+            try:
+                await _first({reading, delivering}, stop)
+            finally:
+                cut = reading.cancel()
+            # A reading that was cut closes its connection before the turn goes on.
+            await asyncio.wait({reading})
+        broken = cut or reading.exception() is not None
+        if broken and turn.partial and reply.restore(turn.partial):
+            # Less came than what stands before the reader: that stays.
+            answer.parts[:] = [turn.partial]
         if cut and stop.is_set():
             answer.outcome, answer.notice = Outcome.STOPPED, texts.STOPPED
         elif cut:
             answer.outcome = Outcome.PARTIAL  # Nobody reads on.
         elif error := reading.exception():
-            _fail(answer, error, turn)
+            answer.fail(error, turn)
         if not stop.is_set() and not delivering.done():
             reply.end(answer.notice)
         return answer
 
-    async def _read(self, turn: Turn, reply: Reply, answer: _Answer) -> None:
+    async def _read(self, turn: Turn, reply: Reply, answer: Answer) -> None:
         # Reading is a task of its own: what its log lines name ends with it.
         structlog.contextvars.bind_contextvars(turn=str(turn.key))
         past = await self._past(turn)
+        if begun := self._gone_on_with(turn):
+            answer.parts.append(begun)
+            reply.write(begun)
         try:
             await self._listen(turn, past, reply, answer)
         except ContextTooLongError as error:
-            if not past or answer.parts:
+            if not past or answer.text != begun:
                 raise
             past = self._newer_half(past)
             log.warning(
@@ -323,10 +359,11 @@ class Turns:
             )
             await self._listen(turn, past, reply, answer)
 
-    async def _listen(self, turn: Turn, past: list[Turn], reply: Reply, answer: _Answer) -> None:
+    async def _listen(self, turn: Turn, past: list[Turn], reply: Reply, answer: Answer) -> None:
         conversation = prompt.messages(self._chat.system_prompt, past, turn)
         answer.alone = not past
-        async with aclosing(self._chain.stream(conversation)) as events:
+        begun = self._gone_on_with(turn)
+        async with aclosing(self._chain.stream(conversation, begun)) as events:
             async for event in events:
                 match event:
                     case TextDelta(text):
@@ -343,11 +380,17 @@ class Turns:
             said = [message.text for message in conversation]
             self._tokens.learn(said, answer.usage.input_tokens)
 
+    def _gone_on_with(self, turn: Turn) -> str:
+        """What an earlier process left of the answer, where the model is asked for the rest."""
+        return (turn.partial or "") if self._chat.resume else ""
+
     async def _past(self, turn: Turn) -> list[Turn]:
         """As much of the chat as the model may be given beside the question."""
         count = self._tokens.message
         budget = self._chat.history_tokens
         budget -= count(self._chat.system_prompt) + count(turn.question)
+        if begun := self._gone_on_with(turn):
+            budget -= count(begun)
         return await self._history.window(turn, budget, self._cost)
 
     def _newer_half(self, past: list[Turn]) -> list[Turn]:
@@ -365,6 +408,11 @@ class Turns:
         return self._tokens.exchange(past.question, prompt.answer(past), past.answer_tokens)
 
 
+def _asks_model(turn: Turn) -> bool:
+    """Whether `turn` is a question that was not taken back, or a /retry of one."""
+    return bool(turn.question) and turn.command in ("", CommandName.RETRY)
+
+
 async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:
     """Wait for the first of `tasks` to end, or for `stop`."""
     stopping = asyncio.create_task(stop.wait())
@@ -372,20 +420,3 @@ async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:
         await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-
-
-def _fail(answer: _Answer, error: BaseException, turn: Turn) -> None:
-    """The model's side failed: say so below what there is."""
-    partial = bool(answer.text.strip())
-    answer.outcome = Outcome.PARTIAL if partial else Outcome.FAILED
-    if isinstance(error, ProviderError):
-        too_long = isinstance(error, ContextTooLongError) and answer.alone and not partial
-        answer.notice = (
-            texts.QUESTION_TOO_LONG if too_long else texts.failure(error, partial=partial)
-        )
-        log.warning(
-            "provider failed", turn=str(turn.key), kind=type(error).__name__, reason=str(error)
-        )
-    else:
-        answer.notice = texts.INTERNAL_ERROR
-        log.error("reading the provider failed", turn=str(turn.key), exc_info=error)

@@ -33,7 +33,7 @@ from providers.route import Next, Route, treatment
 from providers.surrogates import SurrogateJoiner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
     from random import Random
 
     from providers.base import Event, Message, Provider
@@ -55,22 +55,29 @@ class Chain:
         *,
         resume: bool,
         random: Random,
+        failed: Callable[[str, ProviderError], None] = lambda _name, _error: None,
     ) -> None:
-        """`providers`: by name, in the order in which they are asked; one for each key."""
+        """`providers`: by name, in the order in which they are asked; one for each key.
+
+        `failed` is told of every request that fails, with the provider's name.
+        """
         self._routes = tuple(_routes(providers))
         self._resume = resume
         self._random = random
+        self._failed = failed
         self._uses = count(1)
 
-    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Event | Resumed, None]:
+    async def stream(
+        self, messages: Sequence[Message], partial: str = ""
+    ) -> AsyncGenerator[Event | Resumed, None]:
         """Yield the answer to `messages` as `Provider.stream` does, whoever gives it.
 
+        After `partial`, the beginning of an answer that broke off earlier, only its continuation.
         Nothing is yielded of a provider that fails before its first text, but what it thought.
         Raises the ProviderError that tells most about why nobody answered, or, after some text,
         the one that ended it. RateLimitedError names the shortest wait of all keys.
         """
         attempts = Attempts(self._routes, self._random, _now())
-        partial = ""
         broke: ProviderError | None = None
         while (route := await self._next(attempts)) is not None:
             said: list[str] = []
@@ -126,11 +133,13 @@ class Chain:
                         yield event
             except ProviderError as error:
                 route.failed(error, _now())
+                self._failed(route.name, error)
                 _log_failure(error, route, where, _now())
                 raise
             except Exception as bug:
                 failure = BadResponseError("the provider failed in a way that it should not")
                 route.failed(failure, _now())
+                self._failed(route.name, failure)
                 log.exception("provider has a bug", **where)
                 raise failure from bug
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from sandbox.discord.server import DiscordSandbox
@@ -100,13 +100,22 @@ class BotProcess:
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
 
-    async def stop(self) -> int:
-        """As a service manager does; return the exit code."""
+    async def until(self, predicate: Callable[[], object]) -> None:
+        """Wait until `predicate` holds, which looks at the bot's files."""
+        async with asyncio.timeout(30):
+            while not predicate():  # noqa: ASYNC110 - a file tells nobody that it has changed
+                await asyncio.sleep(0.02)
+
+    def terminate(self) -> None:
+        """Ask it to stop, as a service manager does."""
         assert self.process is not None
         with suppress(ProcessLookupError):
             self.process.terminate()
-        async with asyncio.timeout(30):
-            return await self.process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to stop; return the exit code."""
+        self.terminate()
+        return await self.exited()
 
     async def exited(self) -> int:
         """The exit code of a bot that ends by itself."""

@@ -118,6 +118,19 @@ def test_check_sums_up_without_secrets(config: Path) -> None:
     assert "hush" not in done.stdout + done.stderr
 
 
+def test_check_tells_where_the_bot_listens_and_what_is_posted_there(config: Path) -> None:
+    url = "https://me:hush-hook@bot.example/telegram"
+    text = CONFIG.replace("[telegram]", f'[server]\nport = 8080\n[telegram]\nwebhook_url = "{url}"')
+    config.write_text(text, "utf-8")
+    done = parlance("check", "--config", str(config))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[4:] == [
+        "server:     http://127.0.0.1:8080",
+        "webhook:    https://***@bot.example/telegram",
+    ]
+    assert "hush" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("access", "warning"),
     [("open = true", "anyone who finds the bot may talk"), ("", "nobody may talk to the bot yet")],

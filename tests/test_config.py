@@ -1,5 +1,6 @@
 """What config.toml and the environment become, and every problem in the words it is told in."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -397,3 +398,79 @@ class TestFile:
     def test_a_folder_can_not_be_read(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="can't be read"):
             load(tmp_path, {})
+
+
+class TestWebhook:
+    @pytest.mark.parametrize(
+        ("url", "problem"),
+        [
+            ("http://bot.example/hook", "is not a URL that starts with https://"),
+            (
+                "https://bot.example:8080/hook",
+                "names a port that Telegram does not reach; it takes 443, 80, 88, 8443",
+            ),
+            (
+                "http://127.0.0.1:8080/hook",
+                "is on this machine, where Telegram can't reach it",
+            ),
+            (
+                "https://bot.example/metrics",
+                "has a path that is the bot's own; give another one than /metrics",
+            ),
+            (
+                "https://bot.example/{x}",
+                "has a path with other characters than letters, digits and / _ . ~ -",
+            ),
+        ],
+    )
+    def test_a_url_that_telegram_could_not_post_to(
+        self, problems: Problems, url: str, problem: str
+    ) -> None:
+        environ = {"PARLANCE__TELEGRAM__WEBHOOK_URL": url, "PARLANCE__SERVER__PORT": "8080"}
+        assert problems(**environ) == [f'telegram.webhook_url: "{url}" {problem}']
+
+    def test_it_needs_a_port(self, problems: Problems) -> None:
+        environ = {"PARLANCE__TELEGRAM__WEBHOOK_URL": "https://bot.example/hook"}
+        assert problems(**environ) == [
+            (
+                "server.port: missing; telegram.webhook_url needs a port on which the bot listens "
+                "for what is posted there"
+            )
+        ]
+
+    @pytest.mark.parametrize("secret", ["hush hush", "hush.", "h" * 257])
+    def test_a_secret_that_telegram_does_not_take(self, problems: Problems, secret: str) -> None:
+        assert problems(PARLANCE__TELEGRAM__WEBHOOK_SECRET=secret) == [
+            (
+                "telegram.webhook_secret: the value is not of 1 to 256 characters of A-Z, a-z, "
+                "0-9, _ and -"
+            )
+        ]
+
+    def test_a_bot_api_server_of_ones_own_may_post_over_loopback(self, loaded: Load) -> None:
+        settings = loaded(
+            PARLANCE__TELEGRAM__WEBHOOK_URL="http://localhost:8080/hook/",
+            PARLANCE__TELEGRAM__API_URL="http://localhost:8081",
+            PARLANCE__SERVER__PORT="8080",
+        )
+        assert settings.telegram is not None
+        assert settings.telegram.webhook_url == "http://localhost:8080/hook"
+
+    def test_the_secret_comes_from_the_token_unless_one_is_given(self, loaded: Load) -> None:
+        def secret(**more: str) -> str:
+            telegram = loaded(**more).telegram
+            assert telegram is not None
+            return telegram.secret_token()
+
+        assert secret() == secret(), "replicas must agree"
+        assert re.fullmatch("[0-9a-f]{64}", secret())
+        assert secret() != secret(PARLANCE__TELEGRAM__TOKEN="123:another")
+        assert secret(PARLANCE__TELEGRAM__WEBHOOK_SECRET="my-own_1") == "my-own_1"
+
+    def test_what_proves_an_update_is_known_for_redaction(self, loaded: Load) -> None:
+        settings = loaded(
+            PARLANCE__TELEGRAM__WEBHOOK_URL="https://me:hush-pw@bot.example/hook",
+            PARLANCE__SERVER__PORT="8080",
+        )
+        assert settings.telegram is not None
+        assert {"hush-pw", settings.telegram.secret_token()} <= settings.secrets()

@@ -190,3 +190,46 @@ def test_a_turn_that_fails_is_over_and_the_next_one_runs(url: str) -> None:
         """,
     )
     assert lines[-2:] == ["1", "2"]
+
+
+def test_a_queue_that_drains_ends_what_runs_and_begins_nothing(url: str) -> None:
+    lines = run(
+        url,
+        """
+        bot.durable.POLL = 0.05
+        may_end, seen = asyncio.Event(), []
+        async def answer(turn):
+            seen.append(turn.message)
+            await may_end.wait()
+            print("ended", turn.message)
+        queue = TurnQueue(database, answer, Alone())
+        await queue.start()
+        for n in (1, 2):
+            await queue.put(key("a", n), lane="a", order=n)
+        await until(lambda: seen)
+        draining = asyncio.create_task(queue.drain())
+        await asyncio.sleep(0)
+        await queue.put(key("b", 3), lane="b", order=3)
+        print(queue.running)
+        may_end.set()
+        await draining
+        await asyncio.sleep(0.3)
+        print(*seen)
+        await queue.close()
+        """,
+    )
+    assert lines == ["1", "ended", "1", "1"]
+    lines = run(
+        url,
+        """
+        seen = []
+        async def answer(turn):
+            seen.append(turn.message)
+        queue = TurnQueue(database, answer, Alone())
+        await queue.start()
+        await until(lambda: len(seen) == 2)
+        print(*sorted(seen))
+        await queue.close()
+        """,
+    )
+    assert lines == ["2", "3"]

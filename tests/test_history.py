@@ -151,6 +151,18 @@ async def test_posted_messages_are_kept_by_page(history: History) -> None:
     assert await history.messages(turn) == [(0, "10")]
 
 
+async def test_the_answer_so_far_is_kept_until_it_has_ended(history: History) -> None:
+    first, second = await ask(history, 1), await ask(history, 2)
+    await history.save_partials({first.seq: "so far", second.seq: "half"})
+    await history.end(second, "the whole", Outcome.WHOLE, notice="", tokens=None)
+    await history.save_partials({second.seq: "too late"})
+    kept = [await history.turn(turn.key) for turn in (first, second)]
+    assert [turn and (turn.partial, turn.answer) for turn in kept] == [
+        ("so far", None),
+        (None, "the whole"),
+    ]
+
+
 async def test_a_database_that_is_busy_is_waited_for(history: History) -> None:
     calls = []
 

@@ -69,8 +69,9 @@ def test_a_conversation_is_system_then_turns_then_the_question() -> None:
     ]
 
 
-def test_an_answer_that_was_cut_off_is_marked() -> None:
-    (_, (_, answer), _) = spoken([turn("q1", "half", Outcome.PARTIAL)], turn("q2"))
+@pytest.mark.parametrize("outcome", [Outcome.PARTIAL, Outcome.STOPPED, Outcome.ABANDONED])
+def test_an_answer_that_was_cut_off_is_marked(outcome: Outcome) -> None:
+    (_, (_, answer), _) = spoken([turn("q1", "half", outcome)], turn("q2"))
     assert answer.startswith("half")
     assert prompt.CUT_OFF in answer
 

@@ -14,14 +14,14 @@ def parsed(text: str) -> Settings:
 
 def test_what_has_no_effect_is_said() -> None:
     settings = parsed(
-        TELEGRAM + "[server]\nport = 80\n"
+        TELEGRAM + 'webhook_secret = "s"\n'
         '[providers.a]\nkind = "demo"\nmax_tokens = 5\napi_keys = ["k-1", "k-2"]\nrate = 3\n'
         '[providers.b]\nkind = "aichat"\nbase_url = "http://localhost:1"\nrate = 3\n'
         '[chat]\nproviders = ["a"]\n'
     )
     keys = [note.partition(":")[0] for note in settings.notes()]
     assert keys == [
-        "server.port",
+        "telegram.webhook_secret",
         "providers.b",
         "providers.a.api_keys",
         "providers.a.max_tokens",

@@ -76,6 +76,11 @@ class Counts:
     refusals: int = 0
     ambiguous: int = 0
     """Creates of unknown fate that were sent again: each may have left an orphan message."""
+    first_shown: float | None = None
+    """When the first text was shown, the last word was said, all of it was shown; on the event
+    loop's clock."""
+    ended: float | None = None
+    delivered: float | None = None
 
 
 class Reply:
@@ -93,8 +98,12 @@ class Reply:
         *,
         nonce: str,
         posted: Sequence[tuple[int, str]] = (),
+        stood: int = 0,
     ) -> None:
-        """`nonce` names the turn; `posted` are the messages of an earlier, interrupted run."""
+        """`nonce` names the turn; `posted` are the messages of an earlier, interrupted run.
+
+        `stood`: how many characters of the answer they show, as far as is known.
+        """
         self.counts = Counts()
         self._surface = surface
         self._gate = gate
@@ -102,7 +111,7 @@ class Reply:
         self._nonce = nonce
         limits = surface.limits
         pages = Pages(surface.markup, limits.page_size)
-        self._plan = Plan(pages, posted, fresh_final=limits.fresh_final)
+        self._plan = Plan(pages, posted, stood=stood, fresh_final=limits.fresh_final)
         self._edit = self._create = Call(surface.chat, limits.chat)
         if limits.creates is not None:
             self._create = Call(surface.chat, limits.creates, "create")
@@ -153,10 +162,15 @@ class Reply:
         self._plan.write(delta)
         self._news.set()
 
+    def restore(self, text: str) -> bool:
+        """Show `text` of an earlier run in place of what is written, if that is not shown yet."""
+        return self._plan.restore(text)
+
     def end(self, notice: str = "") -> None:
         """The answer is complete; `notice` is shown below it."""
         if self._plan.begun:
             self._gate.pace.ended(self._loop.time() - self._begun)
+        self.counts.ended = self._loop.time()
         self._plan.end(notice)
         self._news.set()
         self._gate.changed()
@@ -187,6 +201,7 @@ class Reply:
             return Delivered.CLOSED
         finally:
             self._text_shown.set()
+        self.counts.delivered = self._loop.time()
         return Delivered.WHOLE
 
     async def _take(self, call: Call, step: Step) -> None:
@@ -218,6 +233,8 @@ class Reply:
         self._failures = self._unknown_creates = 0
         self._unsure = None
         self._since = self._loop.time()
+        if self.counts.first_shown is None:
+            self.counts.first_shown = self._since
         self._gate.pace.succeeded(call, self._since)
 
     async def _show(self, show: Show) -> None:
@@ -291,7 +308,8 @@ class Reply:
         """
         while not self._text_shown.is_set():
             again_in = TYPING_RETRY
-            waiting = not self._plan.ended and not self._plan.behind
+            nothing_new = self._plan.overtaking or not self._plan.behind
+            waiting = nothing_new and not self._plan.ended
             if waiting and self._gate.may_act(self._surface.chat):
                 again_in = self._surface.limits.typing_lasts - TYPING_OVERLAP
                 try:

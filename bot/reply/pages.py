@@ -73,6 +73,12 @@ class Pages:
         assert not self._finished, "a finished answer is not written on"
         self._written.append(delta)
 
+    def clear(self) -> None:
+        """Forget what is written, of which nothing has been laid out."""
+        assert not self._pages
+        assert not self._text
+        self._written.clear()
+
     def close(self, notice: str = "") -> None:
         """The answer is finished: nothing is held back any more, and the last page closes.
 

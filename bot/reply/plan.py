@@ -75,11 +75,16 @@ class Plan:
         pages: Pages,
         posted: Sequence[tuple[int, str]] = (),
         *,
+        stood: int = 0,
         fresh_final: bool = False,
     ) -> None:
-        """`posted`: the messages that an earlier run of this turn created, with their numbers."""
+        """`posted`: the messages that an earlier run of this turn created, with their numbers.
+
+        `stood`: how many characters of the answer they show, as far as is known.
+        """
         self._pages = pages
         self._posted = [_Posted(number, message) for number, message in posted]
+        self._stood = stood
         self._fresh_final = fresh_final
         self._created = self._posted[-1].number + 1 if self._posted else 0
         self._replaced: list[str] = []
@@ -106,6 +111,14 @@ class Plan:
         return self._ended
 
     @property
+    def overtaking(self) -> bool:
+        """Whether the reader sees more of an earlier run's answer than is written by now.
+
+        It stays until the answer is longer, or complete: nobody is shown a text that shrinks.
+        """
+        return not self._ended and self._written <= self._stood
+
+    @property
     def creates(self) -> bool:
         """Whether what `next` gave last, if it shows anything, is a new message."""
         return self._settled >= len(self._posted)
@@ -120,6 +133,18 @@ class Plan:
         assert not self._ended
         self._written += len(delta)
         self._pages.write(delta)
+
+    def restore(self, text: str) -> bool:
+        """Go on from `text`, which an earlier run has shown; False where this run has overtaken it.
+
+        What was written is dropped: it was not shown.
+        """
+        if not self.overtaking:
+            return False
+        self._pages.clear()
+        self._written = 0
+        self.write(text)
+        return True
 
     def end(self, notice: str = "") -> None:
         """The answer is complete; `notice` is a line of our own below it."""
@@ -142,7 +167,7 @@ class Plan:
         """What to do now; the same answer until something is written, shown or ended."""
         if self._replaced and not self.creates:
             return Remove(self._replaced[-1])
-        pages = self._pages.view(self._settled + 1)
+        pages = () if self.overtaking else self._pages.view(self._settled + 1)
         while self._settled < len(pages):
             number, page = self._settled, pages[self._settled]
             last = self._pages.complete and number == len(pages) - 1

@@ -1,6 +1,7 @@
 """What the bot itself says; a file per language. English is the only one so far."""
 
 from bot.texts.en import (
+    CUT_OFF,
     INTERNAL_ERROR,
     LENGTH_LIMIT,
     NEW_CONVERSATION,
@@ -12,6 +13,7 @@ from bot.texts.en import (
     STOPPED,
     STRANGER,
     TEXT_ONLY,
+    WAS_AWAY,
     failure,
     help_text,
     stranger,
@@ -19,6 +21,7 @@ from bot.texts.en import (
 )
 
 __all__ = [
+    "CUT_OFF",
     "INTERNAL_ERROR",
     "LENGTH_LIMIT",
     "NEW_CONVERSATION",
@@ -30,6 +33,7 @@ __all__ = [
     "STOPPED",
     "STRANGER",
     "TEXT_ONLY",
+    "WAS_AWAY",
     "failure",
     "help_text",
     "stranger",

@@ -28,6 +28,11 @@ QUESTION_TOO_LONG: Final = (
 RESUMED: Final = (
     "↪ The answer broke off on the way and was taken up again; the place may show in the text."
 )
+CUT_OFF: Final = "⚠️ The bot was restarted, and the answer was cut off here. /retry asks again."
+WAS_AWAY: Final = (
+    "⚠️ The bot was away for a while, so this was not answered. /retry asks your last question "
+    "again."
+)
 INTERNAL_ERROR: Final = (
     "⚠️ Something went wrong in the bot itself. /retry asks again; the bot's owner finds more "
     "in the log."

@@ -75,8 +75,7 @@ class RestApi:
         return ok({"url": self._gateway_url()})
 
     def _get_gateway_bot(self, _request: Request) -> Reply:
-        limit = self._gateway.start_limit()
-        return ok({"url": self._gateway_url(), "shards": 1, "session_start_limit": limit})
+        return ok({"url": self._gateway_url(), **self._gateway.start_advice()})
 
 
 def _channel_routes(channels: ChannelsApi) -> dict[str, Handler]:

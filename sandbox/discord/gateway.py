@@ -25,7 +25,7 @@ from sandbox.discord.protocol import (
     GatewaySettings,
     Opcode,
 )
-from sandbox.discord.session import Session, Sessions
+from sandbox.discord.session import Session, Sessions, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,9 +113,10 @@ class Gateway:
         """The sessions whose client is there, or may come back."""
         return self._sessions.current()
 
-    def start_limit(self) -> Json:
-        """The `session_start_limit` of GET /gateway/bot."""
-        return self._sessions.start_limit()
+    def start_advice(self) -> Json:
+        """What GET /gateway/bot says of how to begin sessions."""
+        limit = self._sessions.start_limit()
+        return {"shards": self._settings.shards, "session_start_limit": limit}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request to open a WebSocket, and speak on it until it is closed."""
@@ -269,6 +270,9 @@ class Gateway:
             connection.close(code)
             return
         identify = read_identify(data, self._token, self._settings.privileged)
+        number, shards = identify.shard or (0, 1)
+        if self._guilds_of(number, shards) > self._settings.guilds_per_shard:
+            raise GatewayCloseError(CloseCode.SHARDING_REQUIRED)
         if self._sessions.starts_left == 0:  # Discord ends all sessions and resets the token
             self.forget()
             self.close(CloseCode.AUTHENTICATION_FAILED)
@@ -280,6 +284,9 @@ class Gateway:
         self._note("identified", session, intents=session.intents.value, shard=list(session.shard))
         self._attach(connection, session)
         self._greet(session, identify, connection.resume_url)
+
+    def _guilds_of(self, shard: int, shards: int) -> int:
+        return sum(shard_of(guild["id"], shards) == shard for guild in self._hello.guilds())
 
     def _greet(self, session: Session, identify: Identify, resume_url: str) -> None:
         guilds = [guild for guild in self._hello.guilds() if session.has_guild(guild["id"])]

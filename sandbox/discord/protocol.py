@@ -97,6 +97,10 @@ class GatewaySettings:
     """Seconds between two identifies of a rate limit key; Discord's is 5, 0 is none."""
     max_concurrency: int = 1
     """How many rate limit keys there are; a shard's is its number modulo this."""
+    shards: int = 1
+    """How many GET /gateway/bot recommends."""
+    guilds_per_shard: int = 2500
+    """With more on it, an identify is refused with 4011: documented."""
     session_start_limit: int = 1000
     """How many identifies are taken in all; the next one finds the token reset."""
     guilds_unavailable_first: bool = True

@@ -164,8 +164,8 @@ class Scene:
         else:
             self.world.closed_dms.discard(user.id)
 
-    def add_guild(self, name: str, owner: User) -> Guild:
-        return self.world.add_guild(name, owner)
+    def add_guild(self, name: str, owner: User, guild_id: int | None = None) -> Guild:
+        return self.world.add_guild(name, owner, guild_id)
 
     def add_channel(self, guild: Guild, name: str, kind: ChannelKind, topic: str = "") -> Channel:
         channel = self.world.add_channel(guild, name, kind, topic)

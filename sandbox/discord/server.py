@@ -166,17 +166,21 @@ class DiscordSandbox:
         return ScriptedUser(self.scene, user)
 
     def guild(
-        self, name: str, *, members: Sequence[ScriptedUser], bot: bool = True
+        self,
+        name: str,
+        *,
+        members: Sequence[ScriptedUser],
+        bot: bool = True,
+        guild_id: int | None = None,
     ) -> ScriptedGuild:
         """A new guild without channels, owned by the first member.
 
-        The bot is in it unless `bot` is False.
+        The bot is in it unless `bot` is False. A guild's shard is told by its id.
         """
         if not members:
             raise ValueError("a guild needs at least one member: its owner")
-        guild = ScriptedGuild(
-            self.scene, self.scene.add_guild(name, members[0].user), members[0].user
-        )
+        owner = members[0].user
+        guild = ScriptedGuild(self.scene, self.scene.add_guild(name, owner, guild_id), owner)
         guild.add(*members)
         if bot:
             guild.add_bot()

@@ -68,13 +68,9 @@ class Session:
         return self.has_guild(data.get("id" if event in _GUILD_EVENTS else "guild_id"))
 
     def has_guild(self, guild_id: object) -> bool:
-        """Whether a guild is on this session's shard; what is of no guild is on shard 0.
-
-        https://discord.com/developers/docs/events/gateway#sharding
-        """
+        """Whether a guild is on this session's shard."""
         number, shards = self.shard
-        guild = snowflake(guild_id) or 0
-        return (guild >> _SHARD_SHIFT) % shards == number
+        return shard_of(guild_id, shards) == number
 
     def record(self, event: str, data: object) -> None:
         """Give an event its place; `deliver` sends it."""
@@ -107,6 +103,14 @@ class Session:
 
     def _forgettable(self, event: _Event) -> bool:
         return self.line is None or event.seq <= self.sent
+
+
+def shard_of(guild_id: object, shards: int) -> int:
+    """Which of `shards` a guild is on; what is of no guild is on shard 0.
+
+    https://discord.com/developers/docs/events/gateway#sharding
+    """
+    return ((snowflake(guild_id) or 0) >> _SHARD_SHIFT) % shards
 
 
 class Sessions:

@@ -70,8 +70,8 @@ class World:
         """The DM between a person and the bot."""
         return self.channels[self._dms[user.id]]
 
-    def add_guild(self, name: str, owner: User) -> Guild:
-        guild = Guild(self.new_id(), name, owner.id)
+    def add_guild(self, name: str, owner: User, guild_id: int | None = None) -> Guild:
+        guild = Guild(guild_id or self.new_id(), name, owner.id)
         self.guilds[guild.id] = guild
         self.join(guild, owner)
         return guild

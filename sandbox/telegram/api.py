@@ -22,6 +22,7 @@ from sandbox.telegram.errors import bad_request
 from sandbox.telegram.flood import CallKind
 from sandbox.telegram.state import Content, Message
 from sandbox.telegram.text import utf16_length
+from sandbox.telegram.webhook_api import WebhookApi
 from sandbox.telegram.wire import bot_json, full_chat_json, member_json, message_json
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class BotApi:
     def __init__(self, scene: Scene, settings: Settings) -> None:
         self._scene = scene
         self._world = scene.world
-        self._updates = scene.updates
         self._settings = settings
+        self.webhooks = WebhookApi(scene.updates, settings, scene.world.clock)
         self._menus = CommandMenus()
 
     def call(self, method: str, params: Params) -> object:
@@ -206,32 +207,6 @@ class BotApi:
         self._menus.delete(*self._menu(params))
         return True
 
-    def set_webhook(self, params: Params) -> object:
-        """Stored only: nothing is ever sent to it."""
-        return self._webhook(params, params.text("url"))
-
-    def delete_webhook(self, params: Params) -> object:
-        return self._webhook(params, "")
-
-    def get_webhook_info(self, _params: Params) -> object:
-        info: dict[str, object] = {
-            "url": self._updates.webhook_url,
-            "has_custom_certificate": False,
-            "pending_update_count": len(self._updates),
-        }
-        if self._updates.allowed is not None:
-            info["allowed_updates"] = sorted(self._updates.allowed)
-        return info
-
-    def _webhook(self, params: Params, url: str) -> bool:
-        if url and not url.startswith("https://"):
-            raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
-        self._updates.allow(params.json("allowed_updates"))
-        if params.boolean("drop_pending_updates"):
-            self._updates.drop_all()
-        self._updates.set_webhook(url)
-        return True
-
     def _menu(self, params: Params) -> tuple[Scope, str]:
         scope = parse_scope(params.json("scope"))
         if scope.chat_id is not None and scope.chat_id not in self._world.chats:
@@ -313,7 +288,7 @@ METHODS: dict[str, tuple[Callable[[BotApi, Params], object], CallKind]] = {
     "setmycommands": (BotApi.set_my_commands, CallKind.OTHER),
     "getmycommands": (BotApi.get_my_commands, CallKind.EXEMPT),
     "deletemycommands": (BotApi.delete_my_commands, CallKind.OTHER),
-    "setwebhook": (BotApi.set_webhook, CallKind.EXEMPT),
-    "deletewebhook": (BotApi.delete_webhook, CallKind.EXEMPT),
-    "getwebhookinfo": (BotApi.get_webhook_info, CallKind.EXEMPT),
+    "setwebhook": (lambda api, params: api.webhooks.set(params), CallKind.EXEMPT),
+    "deletewebhook": (lambda api, params: api.webhooks.delete(params), CallKind.EXEMPT),
+    "getwebhookinfo": (lambda api, params: api.webhooks.info(params), CallKind.EXEMPT),
 }

@@ -25,6 +25,7 @@ private chat is the user's id and may be left out where `user_id` is given.
 | GET /control/transcript | chat_id | messages |
 | GET /control/events | after=N, timeout=S (at most 60), chat_id? | events with n > N, last: N |
 | GET /control/calls | after=N | calls from the Nth on |
+| GET /control/deliveries | after=N | posts to the webhook from the Nth on |
 
 An event is {n, at, kind, chat_id, message_id, from_bot, text, entities}; its kind is one of sent,
 edited, deleted, typing, draft. A message is {message_id, user_id, from_bot, reply_to, thread_id,
@@ -90,6 +91,7 @@ class Control:
             "info": self._info,
             "transcript": self._transcript,
             "calls": self._calls,
+            "deliveries": self._deliveries,
         }
         for name, act in acts.items():
             app.router.add_post(f"/control/{name}", _handler(act))
@@ -211,6 +213,10 @@ class Control:
 
     def _calls(self, params: Params) -> Json:
         return {"calls": [asdict(call) for call in self._sandbox.calls[params.integer("after") :]]}
+
+    def _deliveries(self, params: Params) -> Json:
+        later = self._sandbox.deliveries[params.integer("after") :]
+        return {"deliveries": [asdict(delivery) for delivery in later]}
 
     async def _events(self, request: web.Request) -> web.Response:
         params = await read_params(request)

@@ -9,6 +9,8 @@ from http import HTTPStatus
 from sandbox.faults import FaultList
 
 GET_UPDATES = "getupdates"
+WEBHOOK = "webhook"
+"""Stands for the method where a fault meets the deliveries to a webhook."""
 
 
 class FaultKind(StrEnum):
@@ -21,7 +23,8 @@ class FaultKind(StrEnum):
     RESET = "reset"
     """The connection is reset before the call is applied."""
     DROP_AFTER_ACCEPT = "drop_after_accept"
-    """The call is applied, then the connection is closed without an answer."""
+    """The call is applied, then the connection is closed without an answer. For method "webhook":
+    the bot took the update, and its answer never arrives."""
     HANG = "hang"
     """Nothing happens until the fault is released (then the call goes on) or the client goes."""
     SLOW = "slow"
@@ -39,7 +42,7 @@ class Fault:
 
     kind: FaultKind
     method: str | None = None
-    """None: every method but getUpdates, which must be named."""
+    """None: every method but getUpdates and webhook, which must be named."""
     chat_id: int | None = None
     """None: every chat, and the calls that name none."""
     count: int | None = 1
@@ -58,7 +61,7 @@ class Fault:
 
     def matches(self, method: str, chat_id: int | None, *, has_entities: bool) -> bool:
         if self.method is None:
-            named = method.lower() != GET_UPDATES
+            named = method.lower() not in (GET_UPDATES, WEBHOOK)
         else:
             named = method.lower() == self.method.lower()
         here = self.chat_id in (None, chat_id)

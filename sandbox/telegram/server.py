@@ -21,6 +21,7 @@ from sandbox.telegram.settings import FLOOD_PRESETS, Settings
 from sandbox.telegram.state import Change, Message, User, World
 from sandbox.telegram.updates import UpdateQueue
 from sandbox.telegram.users import ScriptedGroup, ScriptedUser
+from sandbox.telegram.webhook import Deliveries, Delivery
 
 if TYPE_CHECKING:
     import argparse
@@ -57,10 +58,12 @@ class TelegramSandbox:
         self.faults = Faults()
         api = BotApi(self.scene, self.settings)
         self.gateway = Gateway(self.settings, self.scene, api, self.flood, self.faults)
+        self.webhooks = Deliveries(self.updates, self.faults, self.settings, self.world)
+        self._delivering: asyncio.Task[None] | None = None
         self._address = (loopback(host), port)
         self._runner: web.AppRunner | None = None
         self._bell = Bell(self._last_changes)
-        self.world.on_change = self.gateway.on_call = self._bell.ring
+        self.world.on_change = self.gateway.on_call = self.webhooks.on_delivery = self._bell.ring
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -77,6 +80,7 @@ class TelegramSandbox:
         except OSError:
             await self._runner.cleanup()
             raise
+        self._delivering = asyncio.create_task(self.webhooks.serve())
         return self
 
     async def __aexit__(
@@ -86,6 +90,9 @@ class TelegramSandbox:
         _trace: TracebackType | None,
     ) -> None:
         assert self._runner is not None
+        assert self._delivering is not None
+        self._delivering.cancel()
+        await asyncio.wait({self._delivering})
         await self.gateway.close()
         await self._runner.cleanup()
 
@@ -120,6 +127,11 @@ class TelegramSandbox:
     def calls(self) -> list[Call]:
         """Every API call with a valid token, in the order of arrival."""
         return self.gateway.calls
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every attempt to post an update to a webhook, in the order in which they began."""
+        return self.webhooks.log
 
     @property
     def changes(self) -> list[Change]:

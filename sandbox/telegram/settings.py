@@ -67,6 +67,14 @@ class Settings:
     edits_when_blocked: bool = False
     """Whether a bot may still edit its messages in the chat of a user who blocked it."""
     first_update_id: int = 700_000_001
+    webhook_timeout: float = 60.0
+    """Seconds a webhook has for its answer."""
+    webhook_backoff: float = 2.0
+    """Seconds before the second repetition of an update that a webhook did not take; the first
+    comes at once, and each later one after twice as long."""
+    webhook_longest_backoff: float = 60.0
+    webhook_interval: float = 1.0
+    """Seconds between two calls of setWebhook; an earlier one is refused with a 429."""
 
     @property
     def bot_id(self) -> int:

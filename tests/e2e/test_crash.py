@@ -109,21 +109,6 @@ async def test_killed_on_the_second_page_both_pages_are_kept(
     assert replies(tg, ada) == begun
 
 
-async def test_stopped_in_the_middle_it_goes_on_after_the_next_start(
-    tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
-) -> None:
-    llm.script(Script(text=numbered(200), rate=60))
-    ada = tg.user("Ada")
-    await bot.start()
-    await ada.say("go")
-    begun = await tg.wait(lambda m: "w20" in m.text)
-    assert await bot.stop() == 0
-    assert "Traceback" not in bot.log
-    await bot.start()
-    await tg.until(lambda: words_in(tg, ada, 200), within=20)
-    assert replies(tg, ada) == [begun]
-
-
 async def test_killed_between_telegrams_taking_a_message_and_our_noting_it(
     tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
 ) -> None:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from sandbox.discord.server import DiscordSandbox
     from sandbox.llm.server import LlmSandbox
 
-FINAL = {4004: "discord.token", 4013: "intents", 4014: "enable Message Content Intent"}
+FINAL = {
+    4004: "discord.token",
+    4010: "discord.shards",
+    4011: "discord.shards",
+    4013: "intents",
+    4014: "enable Message Content Intent",
+}
 HISTORY = "GET /channels/{channel_id}/messages"
 
 

@@ -131,7 +131,6 @@ async def test_stop_reaches_the_replica_that_writes(
         await tg.wait(lambda m: "Stopped" in m.text, chat=person)
     for bot in bots:
         assert await bot.stop() == 0
-        assert bot.log.count("outcome=stopped") >= 1, "one replica wrote everything"
     assert sum(bot.log.count("outcome=stopped") for bot in bots) == len(people)
 
 

@@ -78,10 +78,10 @@ def chain(*providers: Scripted | list[Scripted], resume: bool = False) -> Chain:
     )
 
 
-async def ask(of: Chain) -> Heard:
+async def ask(of: Chain, partial: str = "") -> Heard:
     heard = Heard()
     try:
-        async for event in of.stream(QUESTION):
+        async for event in of.stream(QUESTION, partial):
             heard.events.append(event)
     except ProviderError as error:
         heard.error = error
@@ -492,6 +492,14 @@ class TestResume:
             Message.of(Role.ASSISTANT, "Once upon a ti"),
             Message.of(Role.USER, GO_ON),
         ]
+
+    def test_an_answer_that_broke_off_earlier_is_gone_on_with(self) -> None:
+        providers = fails(BUSY), Scripted(["upon a", " time there was", END])
+        heard = run(ask(chain(*providers, resume=True), "Once upon a time"))
+        assert heard.events == [Resumed(), TextDelta(" there was"), END]
+        asked = [messages for provider in providers for _, messages in provider.asked]
+        begun = [Message.of(Role.ASSISTANT, "Once upon a time"), Message.of(Role.USER, GO_ON)]
+        assert asked == [[*QUESTION, *begun]] * 2
 
     def test_what_it_repeats_is_left_out(self) -> None:
         first = fails(BUSY, "The quick brown fox jumps over")

@@ -11,6 +11,7 @@ from fake_surface import (
     FakeSurface,
     Fault,
     MemoryLedger,
+    Shown,
     closed,
     not_applied,
     refused,
@@ -36,10 +37,14 @@ def gate(bot: Budget = AMPLE) -> Gate:
 
 
 def reply(
-    surface: FakeSurface, way: Gate | None = None, ledger: MemoryLedger | None = None
+    surface: FakeSurface,
+    way: Gate | None = None,
+    ledger: MemoryLedger | None = None,
+    stood: int = 0,
 ) -> Reply:
     ledger = ledger or MemoryLedger()
-    return Reply(surface, way or gate(), ledger, nonce="n", posted=sorted(ledger.messages.items()))
+    posted = sorted(ledger.messages.items())
+    return Reply(surface, way or gate(), ledger, nonce="n", posted=posted, stood=stood)
 
 
 async def speak(speaker: Reply, text: str, per_second: float = 40.0) -> None:
@@ -292,6 +297,79 @@ def test_messages_of_an_earlier_run_are_edited_on_and_leftovers_removed() -> Non
     assert texts == ["short now"]
 
 
+async def taken_up(before: str, after: str, *, page_size: int = 4000) -> FakeSurface:
+    """The course of an answer that reads `before` when its process dies, and then `after`."""
+    surface, ledger = FakeSurface(page_size=page_size), MemoryLedger()
+    first = reply(surface, ledger=ledger)
+    first.write(before)
+    dying = asyncio.create_task(first.deliver())
+    await asyncio.sleep(10)
+    dying.cancel()
+    surface.restarted = True
+    again = reply(surface, ledger=ledger, stood=len(before))
+    delivering = asyncio.create_task(again.deliver())
+    await speak(again, after)
+    await delivering
+    return surface
+
+
+def test_what_stood_there_before_a_restart_is_never_seen_to_shrink() -> None:
+    surface = run(taken_up(words(100), "Other " + words(200)))
+    lengths = [len(page.text) for _, page in surface.messages["1"].versions]
+    assert lengths == sorted(lengths)
+    assert len(lengths) > 5
+    assert surface.texts() == ["Other " + words(200)]
+
+
+def test_what_stood_on_several_pages_is_not_seen_to_shrink() -> None:
+    surface = run(taken_up(words(100), words(200), page_size=200))
+    seen = [[len(p.text) for _, p in shown.versions] for shown in surface.messages.values()]
+    assert len(seen) > 5
+    assert all(lengths == sorted(lengths) for lengths in seen)
+    assert joined(surface.texts()) == joined([words(200)])
+
+
+def test_an_answer_that_is_shorter_than_what_stood_there_takes_its_place_when_it_ends() -> None:
+    surface = run(taken_up(words(100), words(50)))
+    assert [p.text for _, p in surface.messages["1"].versions] == [words(100), words(50)]
+
+
+def test_what_stood_there_is_restored_unless_it_was_overtaken() -> None:
+    async def main(written: str) -> tuple[bool, list[str]]:
+        surface = FakeSurface(page_size=400)
+        surface.messages["1"] = Shown([(0.0, Rendered("what stood there"))])
+        surface.restarted = True
+        speaker = reply(surface, ledger=MemoryLedger({0: "1"}), stood=16)
+        delivering = asyncio.create_task(speaker.deliver())
+        speaker.write(written)
+        await asyncio.sleep(1)
+        restored = speaker.restore("what stood there")
+        speaker.end("It broke off.")
+        await delivering
+        return restored, surface.texts()
+
+    assert run(main("another")) == (True, ["what stood there\n\nIt broke off."])
+    longer = "another text that is longer"
+    assert run(main(longer)) == (False, [f"{longer}\n\nIt broke off."])
+
+
+def test_the_reader_sees_typing_while_an_answer_overtakes_what_stood_there() -> None:
+    async def main() -> tuple[int, int]:
+        surface, ledger = FakeSurface(), MemoryLedger({0: "1"})
+        surface.messages["1"] = Shown([(0.0, Rendered(words(4)))])
+        surface.restarted = True
+        speaker = reply(surface, ledger=ledger, stood=len(words(4)))
+        delivering = asyncio.create_task(speaker.deliver())
+        speaker.write("a word")
+        await asyncio.sleep(10)
+        meanwhile = surface.calls, surface.typed
+        speaker.end()
+        await delivering
+        return meanwhile
+
+    assert run(main()) == (0, 3)
+
+
 def test_the_model_is_never_held_up_by_a_platform_that_hangs() -> None:
     async def main() -> tuple[int, bool]:
         surface = FakeSurface(script=deque([Fault(takes=10**9)]))
@@ -332,6 +410,8 @@ class Course:
     fresh_final: bool
     freezes: bool
     """What an earlier process posted can't be edited any more."""
+    stood: int
+    """What is believed to stand there after a crash."""
 
 
 BUDGETS = st.builds(
@@ -348,6 +428,7 @@ COURSES = st.builds(
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.integers(0, 2000),
 )
 
 
@@ -389,7 +470,7 @@ def spread(faults: list[Fault]) -> list[Fault]:
 
 
 async def one_run(surface: FakeSurface, ledger: MemoryLedger, course: Course) -> Delivered:
-    speaker = reply(surface, ledger=ledger)
+    speaker = reply(surface, ledger=ledger, stood=course.stood if surface.restarted else 0)
     delivering = asyncio.create_task(speaker.deliver())
     try:
         for text, pause in course.deltas:

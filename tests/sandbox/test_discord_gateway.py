@@ -235,6 +235,18 @@ async def test_a_guild_is_told_to_its_shard_alone_and_all_else_to_the_first() ->
         assert "guild_id" not in (await first.receive())["d"]
 
 
+async def test_a_shard_with_too_many_guilds_is_refused() -> None:
+    guilds = [4 << 22, 5 << 22, 6 << 22]
+    async with serving(GatewaySettings(guilds_per_shard=2), world=World(guilds)) as server:
+        for shard in (None, [0, 1]):
+            wire = await server.connect()
+            await wire.send_identify(**({"shard": shard} if shard else {}))
+            assert await wire.close_code() == 4011
+        for shard in ([0, 2], [1, 2]):
+            await server.join(shard=shard)
+        assert len(server.gateway.sessions) == 2
+
+
 async def test_presence_is_noted_and_other_requests_are_taken(server: Server) -> None:
     wire = await server.join(Intent.DIRECT_MESSAGES)
     await wire.send(Opcode.PRESENCE_UPDATE, {"status": "idle"})
@@ -295,7 +307,7 @@ async def test_identifies_in_quick_succession_are_invalid_sessions() -> None:
 async def test_past_the_session_start_limit_the_token_is_void() -> None:
     async with serving(GatewaySettings(session_start_limit=2)) as server:
         wires = [await server.join() for _ in range(2)]
-        assert server.gateway.start_limit()["remaining"] == 0
+        assert server.gateway.start_advice()["session_start_limit"]["remaining"] == 0
         third = await server.connect()
         await third.send_identify()
         assert [await wire.close_code() for wire in (third, *wires)] == [4004] * 3

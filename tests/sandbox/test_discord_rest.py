@@ -11,6 +11,7 @@ from discord_client import Client, Http, connected
 
 from sandbox.discord.api import CREATE_MESSAGE, EDIT_MESSAGE, TYPING
 from sandbox.discord.limits import LIMIT_PRESETS
+from sandbox.discord.protocol import GatewaySettings
 from sandbox.discord.routes import Routes
 from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.settings import Settings
@@ -75,6 +76,14 @@ async def test_the_gateway_is_named_without_a_token_and_with_one(
     _, answer = await http("GET", "/gateway/bot")
     assert (answer["url"], answer["shards"]) == (dc.gateway_url, 1)
     assert answer["session_start_limit"]["remaining"] == 1000
+
+
+async def test_how_many_shards_are_advised_is_a_setting() -> None:
+    gateway = GatewaySettings(shards=4, max_concurrency=2)
+    async with DiscordSandbox(Settings(gateway=gateway)) as dc, Http(dc) as http:
+        _, answer = await http("GET", "/gateway/bot")
+    assert answer["shards"] == 4
+    assert answer["session_start_limit"]["max_concurrency"] == 2
 
 
 async def test_every_answer_of_a_limited_route_tells_its_limit() -> None:

@@ -79,6 +79,19 @@ async def test_a_conversation_from_outside(bot: telegram.Bot, post: Ask, get: As
     ]
 
 
+async def test_posts_to_a_webhook_are_told_outside(
+    tg: TelegramSandbox, bot: telegram.Bot, post: Ask, get: Ask
+) -> None:
+    await bot.set_webhook("https://bot.example/hook", allowed_updates=["message"])
+    await post("users", first_name="Ada", id=77)
+    await post("say", user_id=77, text="hi")
+    await tg.until(lambda: len(tg.deliveries) == 2 and tg.deliveries[1].ended_at)
+    first, second = (await get("deliveries"))["deliveries"]
+    assert (first["status"], first["again_in"], first["lane"]) == (None, 0.0, ["message", 77])
+    assert first["update_id"] == second["update_id"]
+    assert (await get("deliveries", after=1))["deliveries"] == [second]
+
+
 async def test_events_wait_for_the_next_change(bot: telegram.Bot, post: Ask, get: Ask) -> None:
     await post("users", first_name="Ada", id=77)
     await post("say", user_id=77, text="hi")

@@ -1,8 +1,9 @@
-"""discord.py's client, made for this bot: its events go to one listener."""
+"""discord.py's client, made for this bot: one for calls, and one for each shard's events."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import discord
@@ -23,10 +24,32 @@ log = structlog.get_logger(__name__)
 
 LONGEST_SLEEP: Final = 30.0
 """Seconds that the library may sleep on a limit inside a call; it takes no smaller value."""
+GUILDS_LATE: Final = 1.0
+"""Seconds without another guild after which all are taken to be there; the search for what was
+missed waits for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of what the gateway tells.
+
+    Of a guild it tells shard (id >> 22) % count, of direct chats shard 0
+    (https://discord.com/developers/docs/events/gateway#sharding).
+    """
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"shard {self.number} of {self.count}"
 
 
 class Listener(Protocol):
-    """What the client tells. Each call is a task of its own."""
+    """What a shard's client tells. Each call is a task of its own."""
+
+    async def may_identify(self) -> None:
+        """Return once a session may begin."""
+        ...
 
     async def began(self) -> None:
         """A new session: what was said since the last one is not told. `connected` comes later."""
@@ -47,9 +70,9 @@ def point_at(settings: DiscordSettings) -> None:
 
 
 class Client(discord.Client):
-    """Pings nobody, keeps no messages and no members, and shows the headers it is answered."""
+    """Makes calls. Pings nobody, keeps nothing, and shows the headers it is answered."""
 
-    def __init__(self, listener: Listener, *, message_content: bool) -> None:
+    def __init__(self, *, message_content: bool, shard: Shard | None = None) -> None:
         intents = discord.Intents(guilds=True, messages=True, message_content=message_content)
         super().__init__(
             intents=intents,
@@ -57,10 +80,12 @@ class Client(discord.Client):
             http_trace=calls.trace(),
             max_ratelimit_timeout=LONGEST_SLEEP,
             chunk_guilds_at_startup=False,
+            guild_ready_timeout=GUILDS_LATE,
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,
+            shard_id=shard.number if shard else None,
+            shard_count=shard.count if shard else None,
         )
-        self._listener = listener
         self.commands = app_commands.CommandTree(
             self,
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True),
@@ -70,13 +95,24 @@ class Client(discord.Client):
             self.commands.add_command(
                 app_commands.Command(name=name.value, description=about, callback=self._command)
             )
-        self.commands.error(self._unknown_command)
 
     async def sync_commands(self) -> None:
         """Announce the command table, where Discord has another one."""
         known = {each.name: each.description for each in await self.commands.fetch_commands()}
         if known != {name.value: about for name, about in COMMANDS.items()}:
             await self.commands.sync()
+
+    async def _command(self, interaction: discord.Interaction) -> None:
+        """Only a shard's client is told of commands."""
+
+
+class ShardClient(Client):
+    """Its events, those of one shard, go to a listener."""
+
+    def __init__(self, listener: Listener, shard: Shard, *, message_content: bool) -> None:
+        super().__init__(message_content=message_content, shard=shard)
+        self._listener = listener
+        self.commands.error(self._unknown_command)
 
     async def _command(self, interaction: discord.Interaction) -> None:
         await self._listener.commanded(interaction)
@@ -94,6 +130,10 @@ class Client(discord.Client):
             )
 
     # The library finds these by their names.
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        await super().before_identify_hook(shard_id, initial=initial)
+        await self._listener.may_identify()
 
     async def on_connect(self) -> None:
         await self._listener.began()

@@ -67,6 +67,7 @@ class Reader:
             command=Command(name, name.value),
             group=group,
             side_by_side=group,
+            here=True,
         )
 
     def is_speech(self, message: discord.Message) -> bool:

@@ -1,7 +1,8 @@
 """What was said while the gateway could not tell it: found by asking the channels.
 
 The ids of Discord are times (https://discord.com/developers/docs/reference#snowflakes), so the
-newest one that was seen says up to when nothing was missed.
+newest one that was seen says up to when nothing was missed. Each shard is searched by itself: one
+may be away while another goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container, Iterator
 
     from bot.history import History
+    from bot.messages import TurnKey
+    from bot.platforms.discord.client import Shard
 
 log = structlog.get_logger(__name__)
 
@@ -47,28 +50,32 @@ class Missed:
     def __init__(
         self,
         client: discord.Client,
+        shard: Shard,
         history: History,
         take: Callable[[discord.Message], Awaitable[None]],
     ) -> None:
         self._client = client
+        self._shard = shard
         self._history = history
         self._take = take
+        self._earlier: list[TurnKey] = []
+        """The last turn of each chat, of all shards, before the first connection."""
         self._seen = 0
-        """The newest message of which the gateway told."""
+        """The newest message of which this shard told; 0: none."""
         self._since: int | None = None
-        """While the gateway is away: the newest message it told of before; 0: none."""
+        """Until all is found that was missed: the newest message told before; 0: none."""
         self._losses = 0
         """How often the gateway went away."""
         self._searching = asyncio.Lock()
-        self._start: int | None = None
-        """While a search is under way or owed: where in each channel it begins."""
+        self._owed: int | None = None
+        """From a session's begin until all is found that was missed: as `_since`."""
         self._asked: dict[int, asyncio.Task[bool]] = {}
         """By channel: its part of that search, whether it succeeded."""
 
     async def begin(self) -> None:
-        """Before the first connection: what an earlier process was told was not missed."""
-        recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
-        self._seen = self._since = max((int(turn.message) for turn in recent), default=0)
+        """Before the first connection: what the shard told another process was not missed."""
+        self._earlier = await self._history.latest(PLATFORM, time.time() - ACTIVE)
+        self._seen = self._since = 0
 
     def seen(self, message_id: int) -> None:
         self._seen = max(self._seen, message_id)
@@ -76,27 +83,28 @@ class Missed:
     def lost(self) -> None:
         """The gateway is away."""
         self._losses += 1
-        self._since = self._since or self._seen
+        if self._since is None:  # else what was missed before is still to be found
+            self._since = self._seen
 
     def regained(self) -> None:
         """It is back and told all that was said."""
-        if not self._searching.locked():
+        if self._owed is None:
             self._since = None
 
     def owe(self) -> None:
         """The gateway is back and told nothing: what it tells from now on waits for a search."""
         since = self._seen if self._since is None else self._since
-        if since:  # else it is the first start: nothing was missed
-            self._start, self._asked = _start(since), {}
+        if since or self._earlier:  # else it is the first start: nothing was missed
+            self._owed, self._asked = since, {}
 
     async def search(self) -> None:
         """Ask the channels, after `owe`."""
         async with self._searching:
             losses = self._losses
-            if self._start is not None:
-                await self._search_since(self._start)
+            if self._owed is not None:
+                await self._search_since(self._owed)
             if self._losses == losses:
-                self._since = self._start = None
+                self._since = self._owed = None
 
     async def before(self, message: discord.Message) -> None:
         """Take what was missed in the channel of a message that the gateway tells.
@@ -104,22 +112,63 @@ class Missed:
         Else it would be answered before them: searching all the channels takes its time.
         """
         for wait in RETRIES:
-            if self._start is None or await self._search_once(message.channel, self._start):
+            if self._owed is None:
+                return
+            start = self._start(message.channel.id, self._owed)
+            if await self._search_once(message.channel, start):
                 return
             await asyncio.sleep(wait)
 
-    async def _search_since(self, start: int) -> None:
-        recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
-        known = {int(turn.chat.thread or turn.chat.chat): turn.chat for turn in recent}
+    def _start(self, channel: int, since: int) -> int:
+        """From where on one channel is read."""
         in_guilds = {channel.id for channel in self._client.get_all_channels()}
-        direct = [id_ for id_, chat in known.items() if not chat.thread and id_ not in in_guilds]
-        places: list[discord.abc.Messageable | int]
-        places = [*self._changed(start, known.keys()), *direct[:MOST_CHATS]]
+        if since or channel in in_guilds:
+            return _earlier(since or self._last_known(in_guilds))
+        return self._direct_start(channel, since)
+
+    def _direct_start(self, chat: int, since: int) -> int:
+        last = {int(turn.chat.chat): int(turn.message) for turn in self._earlier}
+        return _earlier(since or last.get(chat) or min(last.values()))
+
+    async def _search_since(self, since: int) -> None:
+        """`since`: the newest message that this process was told of; 0: none."""
+        recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
+        in_guilds = {channel.id for channel in self._client.get_all_channels()}
+        start = _earlier(since or self._last_known(in_guilds))
+        known = {int(turn.chat.thread or turn.chat.chat) for turn in recent}
+        places: list[tuple[discord.abc.Messageable | int, int]]
+        places = [(channel, start) for channel in self._changed(start, known)]
+        if self._shard.number == 0:
+            places += self._direct(recent, in_guilds, since)
         for wait in RETRIES:
-            places = [place for place in places if not await self._search_slowly(place, start)]
+            places = [place for place in places if not await self._search_slowly(*place)]
             if not places:
                 return
             await asyncio.sleep(wait)
+
+    def _last_known(self, in_guilds: Container[int]) -> int:
+        """The newest message of this shard's servers that an earlier process was told of.
+
+        Other shards may have told more since. Where this one never did: since anybody is known.
+        """
+        told = {int(turn.message): int(turn.chat.chat) in in_guilds for turn in self._earlier}
+        ours = [message for message, is_ours in told.items() if is_ours]
+        return max(ours) if ours else min(told)
+
+    def _direct(
+        self, recent: list[TurnKey], in_guilds: Container[int], since: int
+    ) -> Iterator[tuple[int, int]]:
+        """The direct chats and from where on each is read: all that is said there is answered.
+
+        What is in no server of this shard may be in one of another; that is found out later.
+        """
+        unknown = [
+            int(turn.chat.chat)
+            for turn in recent
+            if not turn.chat.thread and int(turn.chat.chat) not in in_guilds
+        ]
+        for chat in unknown[: MOST_CHATS * self._shard.count]:
+            yield chat, self._direct_start(chat, since)
 
     def _changed(self, start: int, known: Container[int]) -> Iterator[discord.abc.Messageable]:
         """The channels and threads of servers in which something was said since `start`.
@@ -174,7 +223,7 @@ class Missed:
         return True
 
 
-def _start(since: int) -> int:
-    """The id from which on something may have been missed after the message `since`."""
+def _earlier(message: int) -> int:
+    """From where on is read what was said since `message`."""
     bound = utcnow() - OLDEST
-    return max(time_snowflake(bound), time_snowflake(snowflake_time(since) - OVERLAP))
+    return max(time_snowflake(bound), time_snowflake(snowflake_time(message) - OVERLAP))

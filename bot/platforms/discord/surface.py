@@ -25,6 +25,7 @@ from bot.reply.surface import (
 )
 
 if TYPE_CHECKING:
+    from bot.platforms.discord.places import Places
     from bot.reply.surface import Allowance, Markup, Rendered
     from bot.schema import Turn
 
@@ -62,6 +63,7 @@ class DiscordSurface:
     def __init__(
         self,
         client: discord.Client,
+        places: Places,
         turn: Turn,
         *,
         fresh_final: bool,
@@ -69,6 +71,7 @@ class DiscordSurface:
     ) -> None:
         place, question = turn.key.chat, int(turn.key.message)
         self._client = client
+        self._places = places
         self._turn = turn
         self.chat = place
         self.limits = Limits(
@@ -96,7 +99,7 @@ class DiscordSurface:
         if self._new_thread:
             await self._make_thread(int(self.chat.chat))
         send = self._channel.send(
-            page.text, nonce=_short(nonce), suppress_embeds=True, **self._threading(number)
+            page.text, nonce=_short(nonce), suppress_embeds=True, **await self._threading(number)
         )
         exchange = Exchange()
         try:
@@ -144,21 +147,18 @@ class DiscordSurface:
     def _message(self, message: str) -> discord.PartialMessage:
         return self._channel.get_partial_message(int(message))
 
-    def _threading(self, number: int) -> dict[str, Any]:
+    async def _threading(self, number: int) -> dict[str, Any]:
         """In a channel others may write between two pages: there each names its question."""
-        in_channel = isinstance(
-            self._client.get_channel(self._channel.id), discord.abc.GuildChannel
-        )
-        if self._asks_here and (number == 0 or in_channel):
+        if self._asks_here and (
+            number == 0 or await self._places.is_shared(self.chat, self._channel.id)
+        ):
             return {"reference": self._question.to_reference(fail_if_not_exists=False)}
         return {}
 
     async def _make_thread(self, parent: int) -> None:
         """Make the question's own thread; where that can't be, answer in the channel."""
         try:
-            channel = self._client.get_channel(parent)
-            if channel is None:
-                channel = await returned(self._client.fetch_channel(parent), Exchange())
+            channel = await self._places.find(parent)
             if isinstance(channel, discord.TextChannel):
                 question = channel.get_partial_message(self._question.id)
                 name = _title(self._turn.question)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 from telegram import Bot, BotCommand, Update
 from telegram.constants import UpdateType
-from telegram.error import Conflict, EndPointNotFound, InvalidToken, RetryAfter, TelegramError
+from telegram.error import (
+    BadRequest,
+    Conflict,
+    EndPointNotFound,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+)
 
 from bot.commands import COMMANDS
 from bot.platforms.telegram import errors
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.messages import Incoming
+    from bot.platforms.telegram.webhook import Webhook
     from bot.replicas import Replicas
     from bot.reply.surface import Surface
     from bot.schema import Turn
@@ -66,6 +74,16 @@ class TelegramAdapter:
         pace = Pace(BOT, ACTIONS, asyncio.get_running_loop().time())
         self._gate = Gate(pace, replicas.lease)
         self._logged_in = asyncio.Event()
+        self.webhook = self._webhook()
+        """What is posted is handed to it; None: updates are polled."""
+
+    def _webhook(self) -> Webhook | None:
+        if self._settings.webhook_url is None:
+            return None
+        from bot.platforms.telegram.webhook import Webhook  # noqa: PLC0415 - only where it is set
+
+        secret = self._settings.secret_token()
+        return Webhook(self._settings.webhook_url, secret, self._read, self._take)
 
     @property
     def gate(self) -> Gate:
@@ -76,8 +94,11 @@ class TelegramAdapter:
         self._logged_in.set()
         await self._announce_commands()
         log.info("telegram ready", bot=f"@{self._bot.username}", api_url=self._settings.api_url)
-        # Telegram answers one getUpdates at a time.
-        await self._replicas.lead(f"telegram {self._bot.id}", self._poll)
+        if self.webhook:
+            await self.webhook.serve(self._bot, self._insist)
+        else:
+            # Telegram answers one getUpdates at a time.
+            await self._replicas.lead(f"telegram {self._bot.id}", self._poll)
 
     async def ready(self) -> None:
         await self._logged_in.wait()
@@ -178,6 +199,12 @@ class TelegramAdapter:
                 log.warning(
                     "telegram: another program takes this bot's updates; only one may. "
                     "Stop it, or use another token",
+                    again_in=wait,
+                )
+            case BadRequest() if errors.means(error, "webhook"):
+                log.warning(
+                    "telegram.webhook_url: Telegram does not take it",
+                    reason=errors.reason(error),
                     again_in=wait,
                 )
             case InvalidToken() | EndPointNotFound():
