@@ -81,7 +81,7 @@ async def test_a_page_ledger_that_forgets_is_found_out(
     command: tuple[str, ...], *, doubled: bool, tmp_path: Path
 ) -> None:
     """Each kill has the answers that were begun posted anew."""
-    soak = on_sqlite(kills_alone(SEED, seconds=15, every=3), tmp_path)
+    soak = on_sqlite(kills_alone(SEED, seconds=15, every=3, words=250), tmp_path)
     soak.command = command
     code, said = check(await soak.run())
     assert code == doubled, said

@@ -87,12 +87,19 @@ def draw(
     return Schedule(seconds, people, by_time, sorted(acts, key=lambda act: act.at))
 
 
-def kills_alone(seed: int, *, seconds: float, every: float, replicas: int = 1) -> Schedule:
-    """A kill now and then, of one replica after another; all else goes well, the models too."""
+def kills_alone(
+    seed: int, *, seconds: float, every: float, replicas: int = 1, words: int | None = None
+) -> Schedule:
+    """A kill now and then, of one replica after another; all else goes well, the models too.
+
+    With `words`, all answers are that long.
+    """
     drawn = draw(seed, seconds=seconds, longest_stop=seconds, replicas=replicas)
     kills = range(int((seconds - CALM) / every))
     acts = [Act(CALM + n * every, "kill", n % replicas, seconds=0.1) for n in kills]
-    questions = [replace(asked, model=None) for asked in drawn.questions]
+    questions = [
+        replace(asked, model=None, words=words or asked.words) for asked in drawn.questions
+    ]
     return replace(drawn, questions=questions, acts=acts)
 
 
