@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PROVIDER_FAILED = 1
 """The exit code of `providers --check` where not every provider answers."""
+SOMETHING_LEFT = 1
+"""The exit code of `forget` where not everything was erased."""
 BAD_SETTING = 2
 """The exit code for a configuration that can't be used."""
 
@@ -142,6 +144,48 @@ def providers(
             typer.echo(describe.params_line(kind))
     else:
         _print_kinds(listed)
+
+
+@app.command()
+def forget(
+    chat: Annotated[
+        str, typer.Option("--chat", metavar="CHAT", help="As the log has it: telegram:BOT:CHAT.")
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Erase a chat from the history and the queue; count what is left of it."""
+    settings = _load(config)
+    from bot.forget_command import ForgetError, forget
+    from bot.storage import StorageError
+
+    try:
+        erased = forget(settings.storage.url, chat)
+    except (ForgetError, StorageError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(BAD_SETTING) from None
+    for table, rows, left in erased:
+        typer.echo(f"{table + ':':<26} {rows} erased, {left} left")
+    raise typer.Exit(SOMETHING_LEFT if any(left for _, _, left in erased) else 0)
+
+
+@app.command()
+def migrate(
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="The database: postgresql://USER@HOST/NAME.")
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Move all conversations from SQLite to PostgreSQL; the bot must be stopped."""
+    settings = _load(config, platforms=False)
+
+    from bot import migrate as moving
+    from bot.storage import StorageError
+
+    try:
+        moving.run(settings.storage.url, to)
+    except StorageError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(BAD_SETTING) from None
 
 
 def _load(path: Path | None, *, platforms: bool = True) -> "Settings":

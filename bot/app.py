@@ -22,6 +22,7 @@ from bot.cluster import Cluster
 from bot.control import Control
 from bot.durable import TurnQueue
 from bot.history import History
+from bot.housekeeping import Housekeeping
 from bot.lessons import Lessons
 from bot.metrics import Metrics
 from bot.readiness import Readiness
@@ -79,6 +80,7 @@ class App:
         platforms.update(self._platforms())
         self._beside: list[asyncio.Task[None]] = []
         """What runs until `close`, so also while the last answers end."""
+        self._housekeeping = Housekeeping(self.history, self._queue, settings.storage)
         self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
         if self._cluster:
             gates = [platform.gate for platform in platforms.values()]
@@ -124,6 +126,8 @@ class App:
         if self._cluster:
             self._beside.append(asyncio.create_task(self._cluster.run()))
             await self._cluster.joined()
+        tidying = self._replicas.lead("housekeeping", self._housekeeping.run)
+        self._beside.append(asyncio.create_task(tidying))
         serving = {
             asyncio.create_task(platform.serve()): name
             for name, platform in self.turns.platforms.items()

@@ -143,7 +143,7 @@ class Cluster(Replicas):
         return max(self._alive, key=lambda replica: key(f"{replica} {lane}"))
 
     async def tell(self, to: str, signal: Signal) -> None:
-        text = json.dumps({**signal, "from": self.id, "to": to})
+        text = notice(self.id, to, signal)
         if self._session is not None:
             with suppress(psycopg.Error):
                 await self._session.execute(_NOTIFY, (CHANNEL, text))
@@ -275,3 +275,8 @@ class Cluster(Replicas):
                 hearer = self._hearers.get(signal["kind"])
                 if hearer is not None:
                     await hearer(signal)
+
+
+def notice(sender: str, to: str, signal: Signal) -> str:
+    """A signal as it goes over CHANNEL."""
+    return json.dumps({**signal, "from": sender, "to": to})

@@ -18,6 +18,7 @@ class CommandName(StrEnum):
     NEW = "new"
     STOP = "stop"
     RETRY = "retry"
+    FORGET = "forget"
     UNKNOWN = "unknown"
     """A command for this bot that is not in the table."""
 
@@ -29,6 +30,7 @@ COMMANDS: Final[Mapping[CommandName, str]] = MappingProxyType(
         CommandName.NEW: "Start a new conversation",
         CommandName.STOP: "Stop the answer that is being written",
         CommandName.RETRY: "Ask the last question again",
+        CommandName.FORGET: "Erase what I remember of this chat",
     }
 )
 """What each command does, in one line, in the order in which they are listed."""

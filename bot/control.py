@@ -56,6 +56,11 @@ class Control:
             or await self._stop_elsewhere(chat)
         )
 
+    async def stop_all(self, chat: ChatKey) -> None:
+        """Stop whatever is being written in `chat`, on any replica."""
+        self._stop_here(chat)
+        await self._replicas.tell(EVERYBODY, stop_signal(chat))
+
     def _stop_here(self, chat: ChatKey, sender: str | None = None) -> bool:
         found = [
             stop
@@ -71,7 +76,7 @@ class Control:
             return False
         question, stopped = secrets.token_hex(8), asyncio.Event()
         self._asked[question] = stopped
-        signal = {"kind": STOP, "question": question, "chat": str(chat)}
+        signal = stop_signal(chat, question)
         if sender is not None:
             signal["sender"] = sender
         try:
@@ -92,3 +97,8 @@ class Control:
     async def _stopped_by_another(self, signal: Signal) -> None:
         if stopped := self._asked.get(signal["question"]):
             stopped.set()
+
+
+def stop_signal(chat: ChatKey, question: str = "") -> Signal:
+    """To stop what is written in `chat`; who does so answers with `question`."""
+    return {"kind": STOP, "question": question, "chat": str(chat)}

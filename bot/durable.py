@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 
 # Private: the queue has no wake-up of its own, and waiting for its poll would cost half a second
 # a turn. tests/test_durable.py fails when these change.
@@ -25,7 +27,7 @@ from bot.messages import TurnKey
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     import sqlalchemy as sa
 
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 _DBOS_LOG = logging.getLogger("dbos")
 
+APP = "parlance"
+"""As DBOS knows this program in its tables."""
+WORKFLOW = "turn"
 QUEUE = "turns"
 STEPS = "turn-1"
 """Names the course of a turn. A release that changes it must run the old course to its end."""
@@ -41,6 +46,10 @@ THREADS = 8
 """For DBOS's own database work; the turns themselves run on the event loop."""
 POLL = 1.0
 """Seconds between two looks at the queue, for what no wake-up announced."""
+DONE = ["SUCCESS", "ERROR", "CANCELLED"]
+"""DBOS's words for what is not owed any more."""
+PATIENCE = 10.0
+"""Seconds for turns that were stopped to end."""
 WAKE = "wake"
 """The signal to a replica that there is something in the queue for it."""
 
@@ -69,7 +78,7 @@ class TurnQueue:
         _DBOS_LOG.addFilter(_first_line)
         DBOS(
             config={
-                "name": "parlance",
+                "name": APP,
                 "system_database_url": _plain(database),
                 "system_database_engine": self._engine,
                 "application_version": STEPS,
@@ -79,7 +88,7 @@ class TurnQueue:
             }
         )
 
-        @DBOS.workflow(name="turn")
+        @DBOS.workflow(name=WORKFLOW)
         async def turn(key: str) -> None:
             await self._turn(key)
 
@@ -152,6 +161,48 @@ class TurnQueue:
         )
         return {turn.executor_id for turn in begun if turn.executor_id}
 
+    async def forget(self, until: TurnKey) -> None:
+        """Forget what was put here for the chat of `until` before it.
+
+        Turns that run are waited for: they must have been stopped.
+        """
+        begun_at = time.monotonic()
+        while True:
+            ids = await self._of_chat_before(until)
+            await DBOS.delete_workflows_async(ids.pop(True, []))
+            if not ids or time.monotonic() - begun_at > PATIENCE:
+                break
+            await asyncio.sleep(0.1)
+        try:
+            await asyncio.to_thread(storage.scrub, self._engine)
+        except Exception as error:  # noqa: BLE001 - there are only ids
+            log.warning("ids may be left in the queue's file", reason=one_line(redact(str(error))))
+
+    async def _of_chat_before(self, until: TurnKey) -> dict[bool, list[str]]:
+        """The turns of its chat, by whether they are done."""
+        found: dict[bool, list[str]] = {}
+        for turn in await DBOS.list_workflows_async(
+            workflow_id_prefix=f"{until.chat}:", load_input=False, load_output=False
+        ):
+            if TurnKey.parse(turn.workflow_id).number < until.number:
+                found.setdefault(turn.status in DONE, []).append(turn.workflow_id)
+        return found
+
+    async def prune(self, before: float, most: int) -> int:
+        """Forget turns that are done and were put `before`, `most` at once; return how many.
+
+        `before`: seconds since the epoch. A key of such a turn that is put again runs again.
+        """
+        done = await DBOS.list_workflows_async(
+            status=DONE,
+            end_time=datetime.fromtimestamp(before, UTC).isoformat(),
+            limit=most,
+            load_input=False,
+            load_output=False,
+        )
+        await DBOS.delete_workflows_async([turn.workflow_id for turn in done])
+        return len(done)
+
     async def close(self) -> None:
         """Cut the turns under way: they are still owed, and go on in another process."""
         self._begin_no_more()
@@ -204,6 +255,57 @@ class TurnQueue:
             except Exception as error:  # noqa: BLE001 - the queue's own poll tries again
                 reason = one_line(redact(str(error)))
                 log.warning("the queue can't be read; trying again", reason=reason)
+
+
+class Owed(NamedTuple):
+    """A turn that is not done, as the queue was given it."""
+
+    key: str
+    lane: str
+    order: int
+
+
+def owed(database: sa.URL) -> list[Owed]:
+    """All turns that the queue in `database` still owes, while no process runs them."""
+    if not storage.exists(database):
+        return []
+    engine = storage.engine(database)
+    client = DBOSClient(system_database_engine=engine, application_name=APP)
+    try:
+        found = client.list_workflows(
+            queue_name=QUEUE, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+        )
+    finally:
+        client.destroy()
+        engine.dispose()
+    return [
+        Owed(turn.workflow_id, turn.queue_partition_key or "", turn.priority or 0) for turn in found
+    ]
+
+
+def owe(database: sa.URL, turns: Sequence[Owed]) -> None:
+    """Put `turns` into the queue in `database`, where it does not know them; it runs none."""
+    if not turns:
+        return
+    DBOS.migrate(_plain(database))
+    engine = storage.engine(database)
+    client = DBOSClient(system_database_engine=engine, application_name=APP)
+    try:
+        for turn in turns:
+            client.enqueue(
+                {
+                    "queue_name": QUEUE,
+                    "workflow_name": WORKFLOW,
+                    "workflow_id": turn.key,
+                    "app_version": STEPS,
+                    "queue_partition_key": turn.lane,
+                    "priority": turn.order,
+                },
+                turn.key,
+            )
+    finally:
+        client.destroy()
+        engine.dispose()
 
 
 def _first_line(record: logging.LogRecord) -> bool:

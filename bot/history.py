@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot import conversation, storage
+from bot import conversation, erasure, storage
 from bot.messages import ChatKey, Lesson, TurnKey
 from bot.schema import HEARD, NEW, RETRY, After, Outcome, Turn, lessons, posted, turn_of, turns
 from providers.redact import one_line, redact
@@ -72,8 +73,10 @@ class History:
         command: str = "",
         after: After | None = None,
         own: bool = False,
-    ) -> Turn:
+    ) -> Turn | None:
         """Write down what was asked, unless it was written down before.
+
+        None: its chat was forgotten after it was said.
 
         It goes on from `after`; None: from the turn before it in its chat. A retry takes over the
         last question of the chat, or, with `own`, the sender's last one.
@@ -98,7 +101,7 @@ class History:
     async def latest(self, platform: str, since: float) -> list[TurnKey]:
         """The last turn of each chat, the newest first, where it is not older than `since`.
 
-        `since`: seconds since the epoch.
+        `since`: seconds since the epoch. Of a forgotten chat, its newest message then.
         """
         return await self._run(self._latest, platform, since)
 
@@ -146,6 +149,30 @@ class History:
     async def keep_lessons(self, learned: Mapping[tuple[ChatKey, str], Lesson]) -> None:
         await self._run(self._keep_lessons, learned)
 
+    async def forget(self, turn: Turn) -> None:
+        """Erase what was said in the chat of `turn` before it."""
+        await self._run(self._forget, turn)
+
+    async def drop(self, turn: Turn) -> None:
+        """Erase `turn` itself."""
+        await self._run(self._drop, turn)
+
+    async def forget_forgetting(self, before: float) -> None:
+        """What was forgotten `before`, in seconds since the epoch, can't be delivered again."""
+        await self._run(self._forget_forgetting, before)
+
+    async def sweep(self, after: int, before: float, most: int) -> erasure.Swept:
+        """Delete settled turns asked `before`, among the next `most` after turn number `after`."""
+        return await self._run(self._sweep, after, before, most)
+
+    async def chats(self, after: str) -> list[str]:
+        """Some chats in the order of their keys, from the one after `after`; none: no more."""
+        return await self._run(self._chats, after)
+
+    async def thin(self, chat: str, keep: int, before: float, most: int) -> int:
+        """Delete up to `most` settled turns of `chat` asked `before`, never its newest `keep`."""
+        return await self._run(self._thin, chat, keep, before, most)
+
     # On the threads.
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -189,8 +216,10 @@ class History:
         command: str,
         after: After | None,
         own: bool,  # noqa: FBT001 - as `_run` passes arguments
-    ) -> Turn:
+    ) -> Turn | None:
         with self._engine.begin() as db:
+            if erasure.is_forgotten(db, key):
+                return None
             repeated = None
             if command == RETRY:
                 repeated = self._last_asked(db, key.chat, sender if own else None)
@@ -293,7 +322,7 @@ class History:
         newest = sa.select(turns.c.key).where(turns.c.seq.in_(last), turns.c.asked_at >= since)
         with self._engine.connect() as db:
             keys = db.execute(newest.order_by(turns.c.seq.desc())).scalars()
-            return list(map(TurnKey.parse, keys))
+            return [*map(TurnKey.parse, keys), *erasure.newest_forgotten(db, platform, since)]
 
     def _messages(self, turn: Turn) -> list[tuple[int, str]]:
         query = sa.select(posted.c.page, posted.c.message).where(posted.c.turn == turn.seq)
@@ -302,18 +331,44 @@ class History:
 
     def _add_message(self, turn: Turn, number: int, message: str) -> None:
         row = self._insert(posted).values(turn=turn.seq, page=number, message=message)
-        with self._engine.begin() as db:
-            db.execute(
-                row.on_conflict_do_update(
-                    index_elements=["turn", "page"], set_={"message": message}
-                )
-            )
+        row = row.on_conflict_do_update(index_elements=["turn", "page"], set_={"message": message})
+        # Where the chat was forgotten meanwhile, there is nothing that the message belongs to.
+        with suppress(sa.exc.IntegrityError), self._engine.begin() as db:
+            db.execute(row)
 
     def _remove_message(self, turn: Turn, message: str) -> None:
         with self._engine.begin() as db:
             db.execute(
                 sa.delete(posted).where(posted.c.turn == turn.seq, posted.c.message == message)
             )
+
+    def _forget(self, turn: Turn) -> None:
+        with self._engine.begin() as db:
+            erasure.forget(db, str(turn.key.chat), turn.key.number, before=turn.seq)
+        try:
+            storage.scrub(self._engine, rebuild_up_to=storage.REBUILT_AT_ONCE)
+        except sa.exc.OperationalError as error:
+            log.warning("what was forgotten may be left in the files", reason=one_line(str(error)))
+
+    def _drop(self, turn: Turn) -> None:
+        with self._engine.begin() as db:
+            db.execute(sa.delete(turns).where(turns.c.seq == turn.seq))
+
+    def _forget_forgetting(self, before: float) -> None:
+        with self._engine.begin() as db:
+            erasure.forget_forgetting(db, before)
+
+    def _sweep(self, after: int, before: float, most: int) -> erasure.Swept:
+        with self._engine.begin() as db:
+            return erasure.sweep(db, after, before, most)
+
+    def _chats(self, after: str) -> list[str]:
+        with self._engine.connect() as db:
+            return erasure.chats(db, after)
+
+    def _thin(self, chat: str, keep: int, before: float, most: int) -> int:
+        with self._engine.begin() as db:
+            return erasure.thin(db, chat, keep, before, most)
 
     def _lessons(self, platform: str) -> dict[tuple[ChatKey, str], Lesson]:
         stale = lessons.c.learned_at < time.time() - LESSONS_LAST

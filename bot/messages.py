@@ -55,6 +55,11 @@ class TurnKey:
     def __str__(self) -> str:
         return f"{self.chat}:{_quoted(self.message)}:{self.revision}"
 
+    @property
+    def number(self) -> int:
+        """Platforms number the messages of a chat in their order; 0: this one has no number."""
+        return int(self.message) if self.message.isdecimal() else 0
+
     @classmethod
     def parse(cls, text: str) -> TurnKey:
         """Raises ValueError where `text` is no TurnKey."""

@@ -93,6 +93,17 @@ lessons = sa.Table(
     sa.Column("learned_at", sa.Float, nullable=False),
 )
 
+forgotten = sa.Table(
+    "forgotten",
+    metadata,
+    # A chat that was erased; the row goes when nothing can be delivered again.
+    sa.Column("chat", Text, primary_key=True),
+    # The number of its newest message then: this one and those before it are not taken again.
+    sa.Column("message", Number, nullable=False),
+    # Seconds since the epoch.
+    sa.Column("forgotten_at", sa.Float, nullable=False),
+)
+
 replicas = sa.Table(
     "replicas",
     metadata,

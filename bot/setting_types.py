@@ -126,6 +126,14 @@ def _postgresql(url: str) -> str:
     return f"postgresql://{rest}"
 
 
+def _days(value: int) -> int:
+    if value == 1:
+        raise ValueError(
+            "is too few: platforms deliver messages again; give 2 or more, or 0 for no limit"
+        )
+    return value
+
+
 def _kind(value: str) -> str:
     try:
         registry.provider_class(value)
@@ -181,4 +189,5 @@ Channel = Annotated[str, BeforeValidator(_channel)]
 Person = Annotated[str, BeforeValidator(_person)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 Level = Annotated[str, AfterValidator(lambda v: _one_of(LEVELS, v))]
+Days = Annotated[int, Field(ge=0), AfterValidator(_days)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -24,6 +24,7 @@ from bot.setting_types import (
     PLATFORMS,
     Channel,
     DatabaseUrl,
+    Days,
     HttpUrl,
     Kind,
     Level,
@@ -200,6 +201,11 @@ class ChatSettings(Section):
 class StorageSettings(Section):
     url: DatabaseUrl = "sqlite:///data/parlance.db"
     """sqlite:///FILE, from where the bot is started, or postgresql://… for many replicas."""
+    keep_days: Days = 0
+    """After how many days a question and its answer are deleted; 0: never."""
+    keep_turns: Annotated[int, Field(ge=0)] = 0
+    """How many of the newest questions of a chat are kept, with their answers; 0: all. None is
+    deleted within two days."""
 
 
 class AccessSettings(Section):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from bot import prompt, recovery, texts
+from bot import forgetting, prompt, recovery, texts
 from bot.answer import Answer
 from bot.commands import CommandName
 from bot.reply.deliver import Delivered, Reply
@@ -54,6 +54,7 @@ _SAID = {
     CommandName.START.value: texts.START,
     CommandName.NEW.value: texts.NEW_CONVERSATION,
     CommandName.RETRY.value: texts.NOTHING_TO_RETRY,
+    CommandName.FORGET.value: texts.FORGOTTEN,
 }
 
 
@@ -155,23 +156,37 @@ class Turns:
             notice = self._access.stranger_notice(place, incoming.sender.id)
             if notice is None:
                 return False
-            await self._owe(incoming, notice, SAY)
-        elif command:
-            await self._owe(incoming, command.word, command.name.value)
-        elif incoming.text.strip():
-            await self._owe(incoming, prompt.question(incoming), after=after)
-        else:
-            await self._owe(incoming, texts.TEXT_ONLY, SAY)
-        return True
+            return await self._owe(incoming, notice, SAY)
+        question, asked = self._meaning(incoming)
+        return await self._owe(incoming, question, asked, None if asked else after)
+
+    def _meaning(self, incoming: Incoming) -> tuple[str, str]:
+        """The question and the command that `incoming` stands for."""
+        command = incoming.command
+        if command and command.name is CommandName.FORGET and not self._may_forget(incoming):
+            return texts.FORGET_IS_FOR_ADMINS, SAY
+        if command:
+            return command.word, command.name.value
+        if incoming.text.strip():
+            return prompt.question(incoming), ""
+        return texts.TEXT_ONLY, SAY
+
+    def _may_forget(self, incoming: Incoming) -> bool:
+        """What others said in a shared chat is not one person's to erase."""
+        return not incoming.group or self._access.is_admin(
+            incoming.chat.platform, incoming.sender.id
+        )
 
     async def _owe(
         self, incoming: Incoming, question: str, command: str = "", after: After | None = None
-    ) -> None:
+    ) -> bool:
         key, sender = incoming.key, incoming.sender.id
         apart = incoming.side_by_side
         turn = await self._history.ask(
             key, question, sender=sender, command=command, after=after, own=apart
         )
+        if turn is None:
+            return False  # It is older than the last /forget, and was delivered again.
         lane = str(key.chat)
         if command and command not in IN_ORDER:
             # What is done at once waits for nothing, not even for another such command.
@@ -179,6 +194,7 @@ class Turns:
         elif apart:
             lane = f"{key.chat} {sender}"
         await self.queue.put(key, lane=lane, order=turn.seq, here=incoming.here)
+        return True
 
     async def run(self, key: TurnKey) -> None:
         """Answer the turn, or go on where an earlier run of it was cut off."""
@@ -209,6 +225,8 @@ class Turns:
         gone = delivered is Delivered.REMOVED
         watch.outcome = Outcome.REMOVED.value if gone else watch.outcome
         await self._history.settle(turn, Outcome.REMOVED if gone else None)
+        if turn.command == CommandName.FORGET:
+            await self._history.drop(turn)
         await platform.settled(turn)
 
     async def _platform(self, name: str) -> Platform:
@@ -267,6 +285,8 @@ class Turns:
                 # Where there is something to stop, the answer itself says that it was stopped.
                 stopped = await self._control.stop(turn.key.chat, turn.sender)
                 return "" if stopped else texts.NOTHING_TO_STOP
+            case CommandName.FORGET:
+                await forgetting.forget(turn, self._history, self.queue, self._control)
             case CommandName.UNKNOWN:
                 return texts.unknown_command(turn.question)
             case CommandName.HELP:

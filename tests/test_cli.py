@@ -47,7 +47,7 @@ def parlance(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess
 def test_help_lists_the_commands() -> None:
     shown = parlance("--help")
     assert shown.returncode == 0
-    for command in ("run", "demo", "check", "providers"):
+    for command in ("run", "demo", "check", "providers", "migrate", "forget"):
         assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE)
 
 

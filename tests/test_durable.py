@@ -233,3 +233,43 @@ def test_a_queue_that_drains_ends_what_runs_and_begins_nothing(url: str) -> None
         """,
     )
     assert lines == ["2", "3"]
+
+
+def test_only_turns_that_are_done_and_old_are_pruned(url: str) -> None:
+    lines = run(
+        url,
+        """
+        import time
+        seen = []
+        async def answer(turn):
+            seen.append(turn.message)
+            if turn.message == "9":
+                await asyncio.sleep(3600)
+        async def idle():
+            while await bot.durable.DBOS.list_workflows_async(
+                status=["ENQUEUED", "PENDING"], workflow_id_prefix=str(key("a", 0).chat)
+            ):
+                await asyncio.sleep(0.01)
+        queue = TurnQueue(database, answer, Alone())
+        await queue.start()
+        for n in range(5):
+            await queue.put(key("a", n), lane="a", order=n + 1)
+        for n in (9, 10):
+            await queue.put(key("b", n), lane="b", order=n + 1)
+        await until(lambda: len(seen) == 6)
+        await idle()
+        await asyncio.sleep(0.01)
+        print(await queue.prune(time.time() - 3600, 100))
+        await queue.put(key("a", 0), lane="a", order=1)
+        batches = [await queue.prune(time.time(), 3) for _ in range(3)]
+        print(*batches)
+        left = await bot.durable.DBOS.list_workflows_async()
+        print(*sorted(turn.workflow_id for turn in left))
+        await queue.put(key("a", 0), lane="a", order=1)
+        await until(lambda: len(seen) == 7)
+        print(*sorted(seen))
+        await queue.close()
+        """,
+    )
+    assert lines[:6] == ["0", "3", "2", "0", "t:b:b:10:0", "t:b:b:9:0"]
+    assert lines[6:] == ["0", "0", "1", "2", "3", "4", "9"], "it is unknown once it is pruned"

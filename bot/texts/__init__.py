@@ -2,6 +2,8 @@
 
 from bot.texts.en import (
     CUT_OFF,
+    FORGET_IS_FOR_ADMINS,
+    FORGOTTEN,
     INTERNAL_ERROR,
     LENGTH_LIMIT,
     NEW_CONVERSATION,
@@ -22,6 +24,8 @@ from bot.texts.en import (
 
 __all__ = [
     "CUT_OFF",
+    "FORGET_IS_FOR_ADMINS",
+    "FORGOTTEN",
     "INTERNAL_ERROR",
     "LENGTH_LIMIT",
     "NEW_CONVERSATION",

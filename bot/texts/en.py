@@ -18,6 +18,14 @@ STOPPED: Final = "⏹ Stopped. /retry asks again."
 NOTHING_TO_STOP: Final = "There is nothing to stop: no answer is being written."
 NEW_CONVERSATION: Final = "A new conversation: what was said before is no longer sent to the model."
 NOTHING_TO_RETRY: Final = "There is nothing to ask again: write me a question first."
+FORGOTTEN: Final = (
+    "Forgotten: nothing that was said here before is left in my memory. The messages you see stay "
+    "until they are deleted in the app, and what the model's server was sent is not mine to erase."
+)
+FORGET_IS_FOR_ADMINS: Final = (
+    "Others share this chat, so only an admin of this bot can make me forget it. /new starts a new "
+    "conversation; in a direct chat with me, anyone can use /forget."
+)
 TEXT_ONLY: Final = "I can read text only. Please write your question as a text message."
 LENGTH_LIMIT: Final = (
     "⚠️ The answer reached its length limit and stopped here. Ask me to continue to read on."

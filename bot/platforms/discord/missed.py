@@ -67,8 +67,8 @@ class Missed:
         self._losses = 0
         """How often the gateway went away."""
         self._searching = asyncio.Lock()
-        self._owed: int | None = None
-        """From a session's begin until all is found that was missed: as `_since`."""
+        self._owed = False
+        """A search is under way, or to come."""
         self._asked: dict[int, asyncio.Task[bool]] = {}
         """By channel: its part of that search, whether it succeeded."""
 
@@ -88,87 +88,80 @@ class Missed:
 
     def regained(self) -> None:
         """It is back and told all that was said."""
-        if self._owed is None:
+        if not self._searching.locked():
             self._since = None
 
     def owe(self) -> None:
         """The gateway is back and told nothing: what it tells from now on waits for a search."""
-        since = self._seen if self._since is None else self._since
-        if since or self._earlier:  # else it is the first start: nothing was missed
-            self._owed, self._asked = since, {}
+        if self._since is None:
+            self._since = self._seen
+        # Else it is the first start: nothing was missed.
+        self._owed = bool(self._since or self._earlier)
+        self._asked = {}
 
     async def search(self) -> None:
         """Ask the channels, after `owe`."""
         async with self._searching:
             losses = self._losses
-            if self._owed is not None:
-                await self._search_since(self._owed)
+            if self._owed:
+                await self._search_all()
             if self._losses == losses:
-                self._since = self._owed = None
+                self._since, self._owed = None, False
 
     async def before(self, message: discord.Message) -> None:
         """Take what was missed in the channel of a message that the gateway tells.
 
         Else it would be answered before them: searching all the channels takes its time.
         """
+        channel = message.channel
+        direct = channel.id if isinstance(channel, discord.DMChannel) else None
         for wait in RETRIES:
-            if self._owed is None:
-                return
-            start = self._start(message.channel.id, self._owed)
-            if await self._search_once(message.channel, start):
+            if not self._owed or await self._search_once(channel, self._start(direct)):
                 return
             await asyncio.sleep(wait)
 
-    def _start(self, channel: int, since: int) -> int:
-        """From where on one channel is read."""
-        in_guilds = {channel.id for channel in self._client.get_all_channels()}
-        if since or channel in in_guilds:
-            return _earlier(since or self._last_known(in_guilds))
-        return self._direct_start(channel, since)
-
-    def _direct_start(self, chat: int, since: int) -> int:
-        last = {int(turn.chat.chat): int(turn.message) for turn in self._earlier}
-        return _earlier(since or last.get(chat) or min(last.values()))
-
-    async def _search_since(self, since: int) -> None:
-        """`since`: the newest message that this process was told of; 0: none."""
+    async def _search_all(self) -> None:
         recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
-        in_guilds = {channel.id for channel in self._client.get_all_channels()}
-        start = _earlier(since or self._last_known(in_guilds))
         known = {int(turn.chat.thread or turn.chat.chat) for turn in recent}
+        start = self._start()
         places: list[tuple[discord.abc.Messageable | int, int]]
         places = [(channel, start) for channel in self._changed(start, known)]
         if self._shard.number == 0:
-            places += self._direct(recent, in_guilds, since)
+            places += ((chat, self._start(chat)) for chat in self._direct(recent))
         for wait in RETRIES:
             places = [place for place in places if not await self._search_slowly(*place)]
             if not places:
                 return
             await asyncio.sleep(wait)
 
-    def _last_known(self, in_guilds: Container[int]) -> int:
+    def _start(self, direct: int | None = None) -> int:
+        """From where on the channels of servers are read, or the `direct` chat of that id.
+
+        All that is said in a direct chat is answered, so its own last turn tells.
+        """
+        told = self._since
+        if not told and direct is not None:
+            last = {int(turn.chat.chat): int(turn.message) for turn in self._earlier}
+            told = last.get(direct) or min(last.values())
+        bound = time_snowflake(utcnow() - OLDEST)
+        since = snowflake_time(told or self._last_known())
+        return max(bound, time_snowflake(since - OVERLAP))
+
+    def _last_known(self) -> int:
         """The newest message of this shard's servers that an earlier process was told of.
 
         Other shards may have told more since. Where this one never did: since anybody is known.
         """
+        in_guilds = {channel.id for channel in self._client.get_all_channels()}
         told = {int(turn.message): int(turn.chat.chat) in in_guilds for turn in self._earlier}
         ours = [message for message, is_ours in told.items() if is_ours]
         return max(ours) if ours else min(told)
 
-    def _direct(
-        self, recent: list[TurnKey], in_guilds: Container[int], since: int
-    ) -> Iterator[tuple[int, int]]:
-        """The direct chats and from where on each is read: all that is said there is answered.
-
-        What is in no server of this shard may be in one of another; that is found out later.
-        """
-        unknown = [
-            int(turn.chat.chat)
-            for turn in recent
-            if not turn.chat.thread and int(turn.chat.chat) not in in_guilds
-        ]
-        for chat in unknown[: MOST_CHATS * self._shard.count]:
-            yield chat, self._direct_start(chat, since)
+    def _direct(self, recent: list[TurnKey]) -> list[int]:
+        """The direct chats; some may be channels of another shard: that is found out later."""
+        in_guilds = {channel.id for channel in self._client.get_all_channels()}
+        chats = [int(turn.chat.chat) for turn in recent if not turn.chat.thread]
+        return [chat for chat in chats if chat not in in_guilds][: MOST_CHATS * self._shard.count]
 
     def _changed(self, start: int, known: Container[int]) -> Iterator[discord.abc.Messageable]:
         """The channels and threads of servers in which something was said since `start`.
@@ -221,9 +214,3 @@ class Missed:
         if len(missed) == MOST_MESSAGES:
             log.warning("discord: more was said in a channel than is read", messages=MOST_MESSAGES)
         return True
-
-
-def _earlier(message: int) -> int:
-    """From where on is read what was said since `message`."""
-    bound = utcnow() - OLDEST
-    return max(time_snowflake(bound), time_snowflake(snowflake_time(message) - OVERLAP))

@@ -1,0 +1,100 @@
+"""What nobody needs any more is deleted, a little at a time and beside everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from providers.redact import one_line, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.durable import TurnQueue
+    from bot.history import History
+    from bot.settings import StorageSettings
+
+log = structlog.get_logger(__name__)
+
+REDELIVERY: Final = 48 * 3600.0
+"""Seconds in which a message may come again: Telegram keeps its updates for up to 24 hours
+(https://core.telegram.org/bots/api#getting-updates), Discord's channels are searched as far back;
+twice that, as clocks are wrong and machines stand still. So long it is known what was answered."""
+INTERVAL: Final = 3600.0
+"""Seconds between two rounds."""
+BATCH: Final = 200
+"""Rows that are deleted in one go, so that nobody waits for long to write."""
+PAUSE: Final = 0.05
+"""Seconds between two goes, in which others write."""
+DAY: Final = 86400.0
+
+
+class Housekeeping:
+    """The queue's rows after the redelivery window; the history as the settings say."""
+
+    def __init__(
+        self,
+        history: History,
+        queue: TurnQueue,
+        storage: StorageSettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` gives seconds since the epoch."""
+        self._history = history
+        self._queue = queue
+        self._keep_days = storage.keep_days
+        self._keep_turns = storage.keep_turns
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.tidy()
+            except Exception as error:  # noqa: BLE001 - the next round is tried all the same
+                reason = one_line(redact(str(error)))
+                log.warning("tidying up failed; trying again", reason=reason, again_in=INTERVAL)
+            await asyncio.sleep(INTERVAL)
+
+    async def tidy(self) -> None:
+        """One round."""
+        await self._history.forget_forgetting(self._clock() - REDELIVERY)
+        queue = await self._prune_queue()
+        turns = await self._prune_old() + await self._prune_many()
+        if queue or turns:
+            log.info("tidied up", turns=turns, queue=queue)
+
+    async def _prune_queue(self) -> int:
+        before, deleted = self._clock() - REDELIVERY, 0
+        while batch := await self._queue.prune(before, BATCH):
+            deleted += batch
+            await asyncio.sleep(PAUSE)
+        return deleted
+
+    async def _prune_old(self) -> int:
+        if not self._keep_days:
+            return 0
+        before = self._clock() - max(self._keep_days * DAY, REDELIVERY)
+        deleted, reached = 0, 0
+        while True:
+            swept = await self._history.sweep(reached, before, BATCH)
+            deleted += swept.deleted
+            if swept.reached is None:
+                return deleted
+            reached = swept.reached
+            await asyncio.sleep(PAUSE)
+
+    async def _prune_many(self) -> int:
+        if not self._keep_turns:
+            return 0
+        before, deleted, last = self._clock() - REDELIVERY, 0, ""
+        while chats := await self._history.chats(last):
+            for last in chats:
+                while batch := await self._history.thin(last, self._keep_turns, before, BATCH):
+                    deleted += batch
+                    await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PAUSE)
+        return deleted
