@@ -43,11 +43,11 @@ bench: .venv/.installed-dev ## Measure, next to other bots and to the optimum (r
 faults: .venv/.installed-dev ## Write docs/faults.md anew
 	$(BIN)/python tests/contract/fault_matrix.py
 
-# SEED= replays a schedule; MINUTES= is how long there are troubles, in all kinds of storage together.
+# SEED= replays a schedule; MINUTES= is how long there are troubles, in its five runs together.
 soak: SEED := $(or $(SEED),$(shell date +%s))
 soak: MINUTES := $(or $(MINUTES),3)
 soak: .venv/.installed-dev ## Random kills and faults, and many more examples of the properties (10 min)
-	SOAK_SEED=$(SEED) SOAK_SECONDS=$$(($(MINUTES) * 15)) $(BIN)/pytest tests/soak/test_chaos.py
+	SOAK_SEED=$(SEED) SOAK_SECONDS=$$(($(MINUTES) * 12)) $(BIN)/pytest tests/soak/test_chaos.py
 	$(BIN)/pytest -n 4 --timeout 600 tests/soak --ignore tests/soak/test_chaos.py --hypothesis-profile=soak
 	$(BIN)/pytest -n auto --timeout 600 --hypothesis-profile=soak tests/reply tests/platforms tests/test_prompt.py tests/test_messages.py
 

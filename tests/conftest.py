@@ -18,7 +18,7 @@ settings.register_profile(
     "quick", deadline=None, max_examples=100, suppress_health_check=_ANY_SPEED
 )
 settings.register_profile(
-    "soak", deadline=None, max_examples=5000, suppress_health_check=_ANY_SPEED
+    "soak", deadline=None, max_examples=1000, suppress_health_check=_ANY_SPEED
 )
 settings.load_profile("quick")
 

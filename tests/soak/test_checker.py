@@ -219,6 +219,11 @@ def test_a_message_that_shrinks_after_its_end() -> None:
     story.told.append({"question": 0, "finished": False, "ended_at": 0.9})
     assert story.found() == {"shrunk": 1}  # The model was to say more.
     story.told.append({"question": 0, "finished": True, "ended_at": 0.95})
+    assert story.found() == {"shrunk": 1}  # It may not have been stored.
+    story.edit(9.0, page, words(0, 3))
+    story.edit(9.5, page, words(0, 10))
+    story.events[0]["at"] = 8.5
+    story.messages[0]["versions"][1:3] = []
     assert story.found() == {"shrunk": 1, "shrunk at the end": 1}
     assert len(story.judged().violations) == 1
 

@@ -28,6 +28,10 @@ DATABASE_CALM = 6.0
 """Seconds before a kill in which the database must have been there."""
 
 
+STORED = 2.0
+"""Seconds in which an answer must be stored once all of it was said and shown."""
+
+
 @dataclass
 class Verdict:
     counts: dict[str, Counter[str]] = field(
@@ -144,22 +148,25 @@ def _judge_orphans(verdict: Verdict, evidence: Evidence, answer: Answer) -> None
 def _judge_growth(verdict: Verdict, evidence: Evidence, answer: Answer) -> None:
     """A message grows while one process writes it, and never shrinks once it was complete.
 
-    A process that takes an answer over asks the model anew, and may show less at first.
+    A process that takes an answer over asks the model anew, and may show less at first: also where
+    the other one was cut before it had stored that the answer was complete.
     """
     question, all_at = answer.question, answer.all_at
     told = evidence.told.get(question.id, float("inf"))
+    complete_at = float("inf") if all_at is None else max(all_at, told)
     for message in answer.kept:
         for before, after in pairwise(message.versions):
             if after.words[: len(before.words)] == before.words:
                 continue
             verdict.counts[question.platform]["shrunk"] += 1
-            writer = _writer(answer, message, after)
-            if all_at is not None and before.at >= max(all_at, told):
+            writer = _writer(answer, message, before)
+            same = writer == _writer(answer, message, after)
+            if before.at >= complete_at and not _cut(
+                evidence, writer, complete_at, complete_at + STORED
+            ):
                 why = f"message {message.id} after all of it was shown"
                 verdict.blame(question, "shrunk at the end", why)
-            elif _writer(answer, message, before) == writer and not _cut(
-                evidence, writer, before.at, after.at
-            ):
+            elif same and not _cut(evidence, writer, before.at, after.at):
                 why = f"message {message.id}: w{before.words[-1:]} to w{after.words[-1:]}"
                 verdict.blame(question, "shrunk in one run", why)
 

@@ -87,12 +87,19 @@ def draw(
     return Schedule(seconds, people, by_time, sorted(acts, key=lambda act: act.at))
 
 
-def kills_alone(seed: int, *, seconds: float, every: float, replicas: int = 1) -> Schedule:
-    """A kill now and then, of one replica after another; all else goes well, the models too."""
+def kills_alone(
+    seed: int, *, seconds: float, every: float, replicas: int = 1, words: int | None = None
+) -> Schedule:
+    """A kill now and then, of one replica after another; all else goes well, the models too.
+
+    With `words`, all answers are that long.
+    """
     drawn = draw(seed, seconds=seconds, longest_stop=seconds, replicas=replicas)
     kills = range(int((seconds - CALM) / every))
     acts = [Act(CALM + n * every, "kill", n % replicas, seconds=0.1) for n in kills]
-    questions = [replace(asked, model=None) for asked in drawn.questions]
+    questions = [
+        replace(asked, model=None, words=words or asked.words) for asked in drawn.questions
+    ]
     return replace(drawn, questions=questions, acts=acts)
 
 
@@ -164,8 +171,9 @@ def _process_acts(random: Random, seconds: float, replicas: int, longest_stop: f
 
 def _telegram_fault(random: Random) -> dict[str, Any]:
     """A fault for the next calls of any chat, or of getUpdates."""
+    shows = random.choice(["sendMessage", "editMessageText"])
     faults: list[dict[str, Any]] = [
-        {"kind": "flood", "seconds": random.choice([2, 3, 5, 8, 15, 30])},
+        {"kind": "flood", "method": shows, "seconds": random.choice([2, 3, 5, 8, 15, 30])},
         {"kind": "error", "status": random.choice([500, 502]), "count": random.randint(1, 6)},
         {"kind": "reset", "count": random.randint(1, 6)},
         {"kind": "slow", "seconds": random.uniform(0.3, 3), "count": random.randint(1, 4)},
@@ -179,9 +187,10 @@ def _telegram_fault(random: Random) -> dict[str, Any]:
 
 def _discord_fault(random: Random) -> dict[str, Any]:
     messages = "/channels/{channel_id}/messages"
+    shows = random.choice(["POST", "PATCH"])
     faults: list[dict[str, Any]] = [
-        {"kind": "rate_limit", "seconds": random.choice([2, 3, 5, 10]), "scope": "user"},
-        {"kind": "rate_limit", "seconds": random.choice([2, 3]), "scope": "shared"},
+        {"kind": "rate_limit", "method": shows, "seconds": random.choice([2, 3, 5, 10])},
+        {"kind": "rate_limit", "method": shows, "seconds": 2, "scope": "shared"},
         {"kind": "error", "status": random.choice([500, 502, 503]), "count": random.randint(1, 4)},
         {"kind": "error", "status": 503, "html": True},
         {"kind": "reset", "count": random.randint(1, 4)},
