@@ -168,4 +168,4 @@ class _Reading:
 def _no_text(finish: Finish) -> BadResponseError:
     if finish.reason is FinishReason.LENGTH:
         return BadResponseError("the token limit was spent before any text; raise max_tokens")
-    return BadResponseError("the answer holds no text")
+    return BadResponseError("the answer holds no text", complete=True)

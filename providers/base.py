@@ -79,6 +79,11 @@ class BadResponseError(ProviderError):
 
     retryable = True
 
+    def __init__(self, message: str, *, complete: bool = False) -> None:
+        """`complete`: it ended as an answer should, and said nothing."""
+        super().__init__(message)
+        self.complete = complete
+
 
 class TruncatedError(ProviderError):
     """The stream ended before its end marker."""

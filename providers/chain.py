@@ -203,7 +203,7 @@ async def _from_first_text(
                 if held is None or isinstance(event, ReasoningDelta):
                     yield event
                 elif isinstance(event, Finish):
-                    raise BadResponseError("the answer holds no text")
+                    raise BadResponseError("the answer holds no text", complete=True)
                 else:
                     held.append(event)
                     if isinstance(event, TextDelta) and event.text.strip():

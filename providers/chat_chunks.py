@@ -50,7 +50,7 @@ class ChatDecoder(JsonEventDecoder):
 
     def _done(self) -> Iterator[Event]:
         if not self._reason and not self._speech.spoken:
-            raise BadResponseError("the answer holds no text")
+            raise BadResponseError("the answer holds no text", complete=True)
         return self._end()
 
     def _end(self) -> Iterator[Event]:

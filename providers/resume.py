@@ -5,7 +5,16 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from providers.base import Finish, Message, ProviderError, ReasoningDelta, Role, TextDelta
+from providers.base import (
+    BadResponseError,
+    Finish,
+    FinishReason,
+    Message,
+    ProviderError,
+    ReasoningDelta,
+    Role,
+    TextDelta,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -35,7 +44,8 @@ async def continuation(
 ) -> AsyncGenerator[Event, None]:
     """Yield `events`, without the text at their beginning that ends `partial` already.
 
-    Their usage is left out: it counts the partial as a question.
+    Their usage is left out: it counts the partial as a question. One that adds nothing is the end:
+    the partial broke off after its last word.
     """
     seam = Seam(partial)
     try:
@@ -51,7 +61,10 @@ async def continuation(
                         yield event
                     case ReasoningDelta():
                         yield event
-    except ProviderError:
+    except ProviderError as error:
+        if isinstance(error, BadResponseError) and error.complete:
+            yield Finish(FinishReason.STOP)
+            return
         if text := seam.flush():
             yield TextDelta(text)
         raise

@@ -508,6 +508,17 @@ class TestResume:
         assert heard.text == "The quick brown fox jumps over the lazy dog"
         assert heard.events.count(Resumed()) == 1
 
+    @pytest.mark.parametrize(
+        "rest", [[END], ["last word", END], [BadResponseError("none", complete=True)]]
+    )
+    def test_what_broke_off_after_its_last_word_is_whole(self, rest: list[object]) -> None:
+        first, second = fails(DEAD, "to the last word"), Scripted(rest)
+        heard = run(ask(chain(first, second, resume=True)))
+        assert heard.text == "to the last word"
+        assert heard.error is None
+        assert Resumed() not in heard.events
+        assert len(second.times) == 1
+
     def test_the_usage_of_a_part_is_not_that_of_the_answer(self) -> None:
         second = Scripted(["more", Usage(1, 2), END])
         heard = run(ask(chain(fails(BUSY, "some "), second, resume=True)))
