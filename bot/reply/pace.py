@@ -34,9 +34,6 @@ LEAST_EXTRA = 0.5
 for being spent slowly, as the bucket fills again meanwhile."""
 LEAST_SPARE = 0.1
 """Tokens; less is no rest."""
-FINALS = 0.9
-"""Tokens that previews leave for the final of each reply in a chat. They go out one after another,
-and what a whole token lacks comes back meanwhile."""
 OWN_TURN = 0.5
 """The part of a round over all replies of a chat that lies between two previews of one of them."""
 LEARNING = 0.2
@@ -103,6 +100,11 @@ class Waiting(Protocol):
     @property
     def begun(self) -> float:
         """When the answer began."""
+        ...
+
+    @property
+    def closes(self) -> bool:
+        """Whether its next call is its last; dear to tell."""
         ...
 
     called_at: float
@@ -298,8 +300,10 @@ class Pace:
         ready = max(now, chat.penalty_until)
         match reply.priority:
             case Priority.FINAL:
-                # Late to return, it would hold up the others of its chat.
-                need = 1.0 + (0.0 if chat.replies <= 1 else call.budget.floor)
+                need = 1.0 + call.budget.floor
+                # Late to return, it would hold up the others of its chat, and its own next page.
+                if chat.replies <= 1 and bucket.level(now) < need and reply.closes:
+                    need = 1.0
             case Priority.FIRST:
                 need = 1.0 + call.budget.floor
             case Priority.PREVIEW:
@@ -336,6 +340,7 @@ def _kept(bucket: Bucket, replies: int) -> float:
     """Tokens that previews leave where so many replies share the bucket."""
     if bucket.refilled_at is not None:
         return bucket.budget.floor  # All come back soon; the reserve would never be used.
-    # A full bucket must be worth a preview, or what it can't hold is lost.
-    finals = min(FINALS * replies, bucket.burst - 2.0)
+    # A whole one for each final: where a part is lacking, the call before would take the last. But
+    # a full bucket must be worth a preview, or what it can't hold is lost.
+    finals = min(replies, bucket.burst - 2.0)
     return max(bucket.budget.reserve, bucket.budget.floor, finals)
