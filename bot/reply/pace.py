@@ -308,17 +308,17 @@ class Pace:
                 need = 1.0 + call.budget.floor
             case Priority.PREVIEW:
                 ready = max(ready, self._preview_at(chat, reply, bucket, now))
-                need = 1.0 + _kept(bucket, chat.replies)
+                need = 1.0 + _kept(bucket)
         return ready if ready > now else bucket.ready_at(need, now)
 
     def _preview_at(self, chat: _Chat, reply: Waiting, bucket: Bucket, now: float) -> float:
         """When a reply's next preview is worth its token."""
-        gap = self._gap(bucket, chat.replies, now - reply.begun, now)
+        gap = self._gap(bucket, now - reply.begun, now)
         # Replies that share a bucket take turns: what was shown a moment ago is nearly new.
         turn = reply.called_at + OWN_TURN * chat.replies * gap
         return max(chat.last_call + max(PREVIEW_GAP, gap), turn)
 
-    def _gap(self, bucket: Bucket, replies: int, elapsed: float, now: float) -> float:
+    def _gap(self, bucket: Bucket, elapsed: float, now: float) -> float:
         """Seconds between two previews in a chat: what is left is spread over what is to come.
 
         How long an answer goes on is not known. It is taken to end when answers usually do; once
@@ -326,7 +326,7 @@ class Pace:
         """
         to_come = max(self._usual_length - elapsed, LEAST_LEFT * self._usual_length)
         to_come = min(to_come, SOON_OVER + elapsed)
-        spendable = max(0.0, bucket.level(now) - _kept(bucket, replies)) * bucket.budget.share
+        spendable = max(0.0, bucket.level(now) - _kept(bucket)) * bucket.budget.share
         refilled_at = bucket.refilled_at
         if refilled_at is not None and refilled_at > now:
             return (refilled_at - now) / (1.0 + spendable)
@@ -336,11 +336,8 @@ class Pace:
         return 1.0 / (bucket.rate + extra)
 
 
-def _kept(bucket: Bucket, replies: int) -> float:
-    """Tokens that previews leave where so many replies share the bucket."""
+def _kept(bucket: Bucket) -> float:
+    """Tokens that previews leave."""
     if bucket.refilled_at is not None:
         return bucket.budget.floor  # All come back soon; the reserve would never be used.
-    # A whole one for each final: where a part is lacking, the call before would take the last. But
-    # a full bucket must be worth a preview, or what it can't hold is lost.
-    finals = min(replies, bucket.burst - 2.0)
-    return max(bucket.budget.reserve, bucket.budget.floor, finals)
+    return max(bucket.budget.reserve, bucket.budget.floor)
