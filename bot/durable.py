@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSClient, Queue, SetEnqueueOptions, SetWorkflowID
 
 # Private: the queue has no wake-up of its own, and waiting for its poll would cost half a second
 # a turn. tests/test_durable.py fails when these change.
@@ -94,13 +94,15 @@ class TurnQueue:
             await self._turn(key)
 
         self._workflow = turn
+        self._queue: Queue | None = None
+        """Known once it is registered."""
         replicas.hear(WAKE, self._woken)
 
     async def start(self) -> None:
         """Begin to run turns, those that an earlier process left unfinished included."""
         # Launched on the event loop's own thread, so that turns run on this loop.
         DBOS.launch()
-        await DBOS.register_queue_async(
+        self._queue = await DBOS.register_queue_async(
             QUEUE, partition_concurrency=1, polling_interval_sec=POLL, on_conflict="always_update"
         )
         self._wake()
@@ -252,7 +254,8 @@ class TurnQueue:
         async with self._waking:
             self._wake_owed = False
             try:
-                await asyncio.to_thread(_claim_and_start)
+                if self._queue is not None:
+                    await asyncio.to_thread(_claim_and_start, self._queue)
             except Exception as error:  # noqa: BLE001 - the queue's own poll tries again
                 reason = one_line(redact(str(error)))
                 log.warning("the queue can't be read; trying again", reason=reason)
@@ -336,22 +339,25 @@ def _plain(database: sa.URL) -> str:
     )
 
 
-def _claim_and_start() -> None:
-    """What DBOS's queue thread does at each poll, done now."""
+def _claim_and_start(queue: Queue) -> None:
+    """What DBOS's queue thread does at each poll, done now and in fewer queries.
+
+    The queue's settings are known, and that a turn which names no release may be run by this one.
+    """
     dbos = _get_dbos_instance()
     owner = generate_uuid()
-    queue = DBOS.retrieve_queue(QUEUE)
-    if queue is None:
-        return
     system = dbos._sys_db  # noqa: SLF001 - see the imports
     claimed = system.start_queued_partitioned_workflows(
-        queue, GlobalParams.executor_id, GlobalParams.app_version, owner_xid=owner
+        queue,
+        GlobalParams.executor_id,
+        GlobalParams.app_version,
+        owner_xid=owner,
+        is_latest_version=True,
     )
-    for workflow in claimed:
+    for status in system.get_workflow_statuses(claimed) if claimed else ():
         try:
-            status = system.get_workflow_status(workflow)
-            if status is not None:
-                execute_dequeued_workflow(dbos, status, owner)
+            execute_dequeued_workflow(dbos, status, owner)
         except Exception:
             # The others are claimed too, and nobody else would start them.
-            log.exception("turn not started; it goes on at the next start", turn=workflow)
+            turn = status["workflow_uuid"]
+            log.exception("turn not started; it goes on at the next start", turn=turn)

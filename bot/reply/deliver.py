@@ -152,6 +152,10 @@ class Reply:
     def begun(self) -> float:
         return self._begun
 
+    @property
+    def closes(self) -> bool:
+        return self._plan.closes()
+
     # What the reader of the model says.
 
     def write(self, delta: str) -> None:

@@ -34,9 +34,6 @@ LEAST_EXTRA = 0.5
 for being spent slowly, as the bucket fills again meanwhile."""
 LEAST_SPARE = 0.1
 """Tokens; less is no rest."""
-FINALS = 0.9
-"""Tokens that previews leave for the final of each reply in a chat. They go out one after another,
-and what a whole token lacks comes back meanwhile."""
 OWN_TURN = 0.5
 """The part of a round over all replies of a chat that lies between two previews of one of them."""
 LEARNING = 0.2
@@ -104,6 +101,11 @@ class Waiting(Protocol):
     @property
     def begun(self) -> float:
         """When the answer began."""
+        ...
+
+    @property
+    def closes(self) -> bool:
+        """Whether its next call is its last; dear to tell."""
         ...
 
     called_at: float
@@ -305,23 +307,25 @@ class Pace:
         ready = max(now, chat.penalty_until)
         match reply.priority:
             case Priority.FINAL:
-                # Late to return, it would hold up the others of its chat.
-                need = 1.0 + (0.0 if chat.replies <= 1 else call.budget.floor)
+                need = 1.0 + call.budget.floor
+                # Late to return, it would hold up the others of its chat, and its own next page.
+                if chat.replies <= 1 and bucket.level(now) < need and reply.closes:
+                    need = 1.0
             case Priority.FIRST:
                 need = 1.0 + call.budget.floor
             case Priority.PREVIEW:
                 ready = max(ready, self._preview_at(chat, reply, bucket, now))
-                need = 1.0 + _kept(bucket, chat.replies)
+                need = 1.0 + _kept(bucket)
         return ready if ready > now else bucket.ready_at(need, now)
 
     def _preview_at(self, chat: _Chat, reply: Waiting, bucket: Bucket, now: float) -> float:
         """When a reply's next preview is worth its token."""
-        gap = self._gap(bucket, chat.replies, now - reply.begun, now)
+        gap = self._gap(bucket, now - reply.begun, now)
         # Replies that share a bucket take turns: what was shown a moment ago is nearly new.
         turn = reply.called_at + OWN_TURN * chat.replies * gap
         return max(chat.last_call + max(PREVIEW_GAP, gap), turn)
 
-    def _gap(self, bucket: Bucket, replies: int, elapsed: float, now: float) -> float:
+    def _gap(self, bucket: Bucket, elapsed: float, now: float) -> float:
         """Seconds between two previews in a chat: what is left is spread over what is to come.
 
         How long an answer goes on is not known. It is taken to end when answers usually do; once
@@ -329,7 +333,7 @@ class Pace:
         """
         to_come = max(self._usual_length - elapsed, LEAST_LEFT * self._usual_length)
         to_come = min(to_come, SOON_OVER + elapsed)
-        spendable = max(0.0, bucket.level(now) - _kept(bucket, replies)) * bucket.budget.share
+        spendable = max(0.0, bucket.level(now) - _kept(bucket)) * bucket.budget.share
         refilled_at = bucket.refilled_at
         if refilled_at is not None and refilled_at > now:
             return (refilled_at - now) / (1.0 + spendable)
@@ -346,10 +350,8 @@ def _part(whole: Budget, replicas: int) -> Budget:
     return replace(whole, rate=whole.rate / replicas, burst=burst, reserve=reserve)
 
 
-def _kept(bucket: Bucket, replies: int) -> float:
-    """Tokens that previews leave where so many replies share the bucket."""
+def _kept(bucket: Bucket) -> float:
+    """Tokens that previews leave."""
     if bucket.refilled_at is not None:
         return bucket.budget.floor  # All come back soon; the reserve would never be used.
-    # A full bucket must be worth a preview, or what it can't hold is lost.
-    finals = min(FINALS * replies, bucket.burst - 2.0)
-    return max(bucket.budget.reserve, bucket.budget.floor, finals)
+    return max(bucket.budget.reserve, bucket.budget.floor)

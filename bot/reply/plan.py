@@ -91,6 +91,8 @@ class Plan:
         """Messages that are deleted once the first of those in their place is shown."""
         self._settled = 0
         """Pages before this one are closed and shown in full."""
+        self._closes = False
+        """What `next` gave last shows the end of the answer."""
         self._plain = False
         self.ended = False
         """Nothing more is written."""
@@ -124,6 +126,10 @@ class Plan:
     def behind(self) -> int:
         """Characters that are written and not shown."""
         return self._written - self._shown
+
+    def closes(self) -> bool:
+        """Whether one more call shows all that is left. Not to be asked while one is made."""
+        return isinstance(self.next(), Show) and self._closes
 
     def write(self, delta: str) -> None:
         """The answer goes on with `delta`."""
@@ -174,6 +180,7 @@ class Plan:
             rendered = page.rendered.plain() if self._plain else page.rendered
             if posted is None or posted.shown != rendered:
                 reaches = self._written if last else self._shown
+                self._closes = last and self.ended
                 if posted is None:
                     return Show(number, self._created, None, rendered, reaches)
                 return Show(number, posted.number, posted.message, rendered, reaches)

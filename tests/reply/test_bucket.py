@@ -59,6 +59,7 @@ class Writer:
     since: float = 0.0
     begun: float = 0.0
     called_at: float = 0.0
+    closes: bool = True
 
 
 def stream(server: Refilling | Windowed, seconds: float, trip: float = 0.04) -> list[Allowance]:
@@ -118,6 +119,8 @@ def test_a_final_may_spend_the_last_token() -> None:
     assert pace.pick([Writer(Priority.FIRST)], (), 0.0)[0] is None
     final = Writer(Priority.FINAL)
     assert pace.pick([final], (), 0.0) == (final, None)
+    final.closes = False
+    assert pace.pick([final], (), 0.0)[0] is None
 
 
 def test_what_the_platform_says_in_one_bucket_says_nothing_of_another() -> None:

@@ -24,6 +24,7 @@ class Waiter:
     since: float = 0.0
     begun: float = 0.0
     called_at: float = 0.0
+    closes: bool = True
     chat_budget: Budget = PRIVATE
 
     @property
