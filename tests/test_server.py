@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot import storage
 from bot.history import History
 from bot.metrics import Metrics
 from bot.readiness import Readiness
@@ -76,7 +77,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def serving(folder: Path, **routes: Any) -> AsyncIterator[Running]:  # noqa: ANN401 - handlers
-    history, metrics = History(folder / "parlance.db"), Metrics([])
+    history, metrics = History(storage.sqlite(folder / "parlance.db")), Metrics([])
     platforms = {"telegram": SlowToLogIn(), "discord": SlowToLogIn()}
     readiness = Readiness(platforms, history, patience=0.5)
     port = free_port()
@@ -151,7 +152,7 @@ async def test_a_history_that_does_not_answer_is_missing_until_it_does(server: R
         while not released.done():
             time.sleep(0.01)
 
-    held = loop.run_in_executor(server.history._thread, hold)
+    held = loop.run_in_executor(server.history._threads, hold)
     await holding.wait()
     status, body = await server.get("/readyz")
     assert (status, body["missing"]) == (503, ["storage: the history does not answer"])

@@ -43,7 +43,7 @@ def files_with(folder: Path, text: str) -> list[str]:
 
 
 def updates(tg: TelegramSandbox) -> list[Update]:
-    return [update for _, update in tg.updates._pending]
+    return [pending.body for pending in tg.updates._pending]
 
 
 def redeliver(tg: TelegramSandbox, delivered: list[Update]) -> None:

@@ -51,9 +51,12 @@ links = st.builds("[{}]({})".format, words, urls)
 images = st.builds("![{}](http://i.mg/x)".format, words)
 atoms = words | code | links | images | st.just("<http://e.or>")
 _phrases = _many(atoms, 3, " ")
+# In a spoiler Telegram shows code as text: hidden it must stay.
+_hidden = _many(words | links | images | st.just("`foo()`"), 3, " ")
 styled = (
     atoms
-    | _wrapped(_phrases, "**", "*", "_", "~~", "||", "***")
+    | _wrapped(_phrases, "**", "*", "_", "~~", "***")
+    | _wrapped(_hidden, "||")
     | st.builds("**{} *{}***".format, _phrases, _phrases)
     | st.builds("**{} *{}* x**".format, _phrases, _phrases)
 )
