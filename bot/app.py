@@ -26,19 +26,20 @@ from bot.history import History
 from bot.housekeeping import Housekeeping
 from bot.lessons import Lessons
 from bot.metrics import Metrics
+from bot.platform import PlatformError
 from bot.readiness import Readiness
 from bot.replicas import Alone
-from bot.turns import PlatformError, Turns
+from bot.turns import Turns
 from providers import registry
 from providers.chain import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
+    from bot.platform import Platform
     from bot.reply.gate import Gate
     from bot.server import Server
     from bot.settings import ProviderSection, Settings
-    from bot.turns import Platform
     from providers.base import Provider
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from bot.history import History
-    from bot.turns import Platform
+    from bot.platform import Platform
 
 STORAGE_PATIENCE = 3.0
 """Seconds the history may take for the smallest query."""

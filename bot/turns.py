@@ -7,7 +7,7 @@ import time
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from bot.history import History
     from bot.messages import Incoming, TurnKey
     from bot.metrics import Metrics, Watch
+    from bot.platform import Platform
     from bot.replicas import Lease
-    from bot.reply.gate import Gate
-    from bot.reply.surface import Surface
     from bot.schema import After, Turn
     from bot.settings import ChatSettings
     from providers.chain import Chain
@@ -56,37 +55,6 @@ _SAID = {
     CommandName.RETRY.value: texts.NOTHING_TO_RETRY,
     CommandName.FORGET.value: texts.FORGOTTEN,
 }
-
-
-class PlatformError(Exception):
-    """A platform turns us away for good; the message is one line that names the mend."""
-
-
-class Platform(Protocol):
-    """Where questions come from and turns are answered."""
-
-    @property
-    def gate(self) -> Gate: ...
-
-    async def serve(self) -> None:
-        """Log in and take messages until cancelled; raises PlatformError."""
-        ...
-
-    async def ready(self) -> None:
-        """Return once messages can be posted."""
-        ...
-
-    def surface(self, turn: Turn) -> Surface:
-        """The chat of `turn`, new messages in it threaded to the turn's question."""
-        ...
-
-    async def settled(self, turn: Turn) -> None:
-        """Nothing more is shown for `turn`."""
-        ...
-
-    async def close(self) -> None:
-        """Finish the calls under way and close the connections."""
-        ...
 
 
 class _TurnLedger:

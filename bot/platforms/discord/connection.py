@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 import discord
 import structlog
 
+from bot.platform import PlatformError
 from bot.platforms.discord import errors
 from bot.platforms.discord.client import ShardClient
 from bot.platforms.discord.intake import Intake
 from bot.platforms.discord.login import log_in
 from bot.platforms.discord.missed import Missed
-from bot.turns import PlatformError
 
 if TYPE_CHECKING:
     from bot.history import History

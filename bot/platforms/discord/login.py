@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import discord
 import structlog
 
+from bot.platform import PlatformError
 from bot.platforms.discord import errors
-from bot.turns import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,13 +19,13 @@ from telegram.error import (
 )
 
 from bot.commands import COMMANDS
+from bot.platform import PlatformError
 from bot.platforms.telegram import errors
 from bot.platforms.telegram.incoming import read
 from bot.platforms.telegram.request import AiohttpRequest, proxy_for
 from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace
-from bot.turns import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
