@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import postgres
@@ -21,6 +22,11 @@ settings.register_profile(
     "soak", deadline=None, max_examples=1000, suppress_health_check=_ANY_SPEED
 )
 settings.load_profile("quick")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Most of the long tests wait for processes of their own, not for a core."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")
