@@ -34,12 +34,23 @@ LEAST_EXTRA = 0.5
 for being spent slowly, as the bucket fills again meanwhile."""
 LEAST_SPARE = 0.1
 """Tokens; less is no rest."""
-OWN_TURN = 0.5
+OWN_TURN = 0.75
 """The part of a round over all replies of a chat that lies between two previews of one of them."""
+OWN_FINAL = 0.5
+"""Tokens that previews leave for each further reply that is being written in their chat: not all
+of them end at once."""
+MOST_KEPT = 0.5
+"""The part of a burst that is left for finals of further replies at most."""
+BELOW_RESERVE = 0.5
+"""The part of the rate that previews use while the reserve fills again."""
 LEARNING = 0.2
 """The weight of one answer in what is usual."""
-FIRST_WEIGHT = 2.0
-"""What the lag of a reader who has seen nothing of the reply yet is multiplied by."""
+ROUND = 2.0
+"""Seconds within which the bot's budget gives every reply a call: then first texts go first."""
+FIRST_RESERVE = 0.6
+"""The part of the bot's reserve that those first texts leave."""
+FIRST_WEIGHT = 4.0
+"""What the lag of a reader who has seen nothing of the reply yet is multiplied by in a crowd."""
 DISTRUST = 0.25
 """What a refusal leaves of the belief in a chat's declared budget."""
 RECOVERY = 0.02
@@ -57,8 +68,9 @@ LEAST_BURST = 3.0
 IDLE_CHATS = 1024
 """Chats remembered before those at rest are forgotten."""
 _ALMOST = 1e-6
-_BEFORE_ALL = 1e12
-"""More characters x seconds than any answer is behind."""
+_BEFORE_PREVIEWS, _BEFORE_ALL = 1e12, 1e30
+"""More characters x seconds than any answer is behind; the second, than any first text after the
+first."""
 
 
 class Priority(IntEnum):
@@ -167,27 +179,28 @@ class Pace:
     def pick(
         self, waiting: Collection[W], busy: Container[ChatKey], now: float
     ) -> tuple[W | None, float | None]:
-        """Choose who may call now: finals, then whose reader is furthest behind.
+        """Choose who may call now: finals, then first texts, then whose reader is furthest behind.
 
-        A first text counts for more than the same text below others. Where hundreds begin at
-        once, more would show many readers one word each, and nobody an answer.
+        In a crowd a first text only counts for more than the same text below others: where
+        hundreds begin at once, it would show each reader one word, and nobody an answer.
 
         Returns the winner, or None and when to ask again (None: nobody waits, or for a chat that
         is `busy` with a call). A chat that is penalised or spent holds up nobody else.
         """
         wanting: list[tuple[float, W]] = []
         again_at: float | None = None
-        bot_at = self._bot.ready_at(1.0, now)
-        bot_preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
+        crowd = len(waiting) > ROUND * self._bot.rate
+        bot_at = self._bot_ready_at(crowd=crowd, now=now)
+        first_weight = FIRST_WEIGHT if crowd else _BEFORE_PREVIEWS
         for reply in waiting:
             priority = reply.priority
-            ready = bot_at if priority is Priority.FINAL else bot_preview_at
+            ready = bot_at[priority]
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
             else:
                 behind = (reply.behind + 1) * (now - reply.since + _ALMOST)
                 if priority is Priority.FIRST:
-                    behind *= FIRST_WEIGHT
+                    behind *= first_weight
                 elif priority is Priority.FINAL:
                     behind += _BEFORE_ALL
                 wanting.append((behind, reply))
@@ -284,6 +297,13 @@ class Pace:
         self._bot.take(now)
         return True
 
+    def _bot_ready_at(self, *, crowd: bool, now: float) -> tuple[float, float, float]:
+        """When the bot's budget lets a final, a first text and a preview through."""
+        reserve = self._bot.budget.reserve
+        preview_at = self._bot.ready_at(1.0 + reserve, now)
+        first_at = preview_at if crowd else self._bot.ready_at(1.0 + FIRST_RESERVE * reserve, now)
+        return self._bot.ready_at(1.0, now), first_at, preview_at
+
     def _chat(self, key: ChatKey) -> _Chat:
         chat = self._chats.get(key)
         if chat is None:
@@ -304,28 +324,32 @@ class Pace:
         call = reply.call
         bucket = self._bucket(call, now)
         chat = self._chats[call.chat]
+        need = 1.0 + call.budget.floor
         ready = max(now, chat.penalty_until)
-        match reply.priority:
-            case Priority.FINAL:
-                need = 1.0 + call.budget.floor
-                # Late to return, it would hold up the others of its chat, and its own next page.
-                if chat.replies <= 1 and bucket.level(now) < need and reply.closes:
-                    need = 1.0
-            case Priority.FIRST:
-                need = 1.0 + call.budget.floor
-            case Priority.PREVIEW:
-                ready = max(ready, self._preview_at(chat, reply, bucket, now))
-                need = 1.0 + _kept(bucket)
+        if reply.priority is Priority.PREVIEW:
+            ready = max(ready, self._preview_at(chat, reply, bucket, now))
+        # Late to return, it would hold up the others of its chat, and its own next page.
+        elif (
+            reply.priority is Priority.FINAL
+            and chat.replies <= 1
+            and bucket.level(now) < need
+            and reply.closes
+        ):
+            need = 1.0
         return ready if ready > now else bucket.ready_at(need, now)
 
     def _preview_at(self, chat: _Chat, reply: Waiting, bucket: Bucket, now: float) -> float:
         """When a reply's next preview is worth its token."""
-        gap = self._gap(bucket, now - reply.begun, now)
+        kept = _kept(bucket, chat.replies)
+        filled_at = bucket.ready_at(1.0 + kept, now)
+        if filled_at > now:
+            return min(filled_at, chat.last_call + 1.0 / (BELOW_RESERVE * bucket.rate))
+        gap = self._gap(bucket, kept, now - reply.begun, now)
         # Replies that share a bucket take turns: what was shown a moment ago is nearly new.
         turn = reply.called_at + OWN_TURN * chat.replies * gap
         return max(chat.last_call + max(PREVIEW_GAP, gap), turn)
 
-    def _gap(self, bucket: Bucket, elapsed: float, now: float) -> float:
+    def _gap(self, bucket: Bucket, kept: float, elapsed: float, now: float) -> float:
         """Seconds between two previews in a chat: what is left is spread over what is to come.
 
         How long an answer goes on is not known. It is taken to end when answers usually do; once
@@ -333,7 +357,7 @@ class Pace:
         """
         to_come = max(self._usual_length - elapsed, LEAST_LEFT * self._usual_length)
         to_come = min(to_come, SOON_OVER + elapsed)
-        spendable = max(0.0, bucket.level(now) - _kept(bucket)) * bucket.budget.share
+        spendable = max(0.0, bucket.level(now) - kept) * bucket.budget.share
         refilled_at = bucket.refilled_at
         if refilled_at is not None and refilled_at > now:
             return (refilled_at - now) / (1.0 + spendable)
@@ -350,8 +374,10 @@ def _part(whole: Budget, replicas: int) -> Budget:
     return replace(whole, rate=whole.rate / replicas, burst=burst, reserve=reserve)
 
 
-def _kept(bucket: Bucket) -> float:
-    """Tokens that previews leave."""
+def _kept(bucket: Bucket, replies: int) -> float:
+    """Tokens that previews leave in a chat where so many replies are being written."""
+    floor, reserve = bucket.budget.floor, bucket.budget.reserve
     if bucket.refilled_at is not None:
-        return bucket.budget.floor  # All come back soon; the reserve would never be used.
-    return max(bucket.budget.reserve, bucket.budget.floor)
+        return floor  # All come back soon; the reserve would never be used.
+    others = min(reserve + OWN_FINAL * (replies - 1), MOST_KEPT * bucket.burst)
+    return max(floor, reserve, others)

@@ -116,28 +116,51 @@ def test_a_final_goes_at_once_when_previews_have_spent_all_they_may() -> None:
     assert budgets.pick([final], (), 30.0) == (final, None)
 
 
-def test_finals_go_before_all_and_a_first_text_before_one_that_is_as_far_behind() -> None:
-    far = Waiter("1", Priority.PREVIEW, behind=9999)
-    preview = Waiter("2", Priority.PREVIEW, behind=100)
-    first = Waiter("3", Priority.FIRST, behind=100)
-    final = Waiter("4", Priority.FINAL, behind=1)
-    budgets, order = pace(), []
-    waiting = [preview, far, first, final]
+def order_of(budgets: Pace, waiting: list[Waiter]) -> list[Waiter]:
+    """In which they are let through, all at one time."""
+    order = []
     while waiting:
         winner, _ = budgets.pick(waiting, (), 10.0)
         assert winner is not None
         budgets.spend(winner, 10.0)
         waiting.remove(winner)
         order.append(winner)
-    assert order == [final, far, first, preview]
+    return order
 
 
-def test_a_final_takes_what_first_texts_and_previews_leave_of_the_bots_budget() -> None:
-    budgets = pace(bot=Budget(rate=10.0, burst=5.0, reserve=4.0))
-    budgets.spend(Waiter("0", Priority.FIRST), 0.0)
-    first, final = Waiter("1", Priority.FIRST), Waiter("2", Priority.FINAL)
-    assert budgets.pick([first], (), 0.0) == (None, 0.1)
-    assert budgets.pick([first, final], (), 0.0)[0] is final
+def test_finals_go_before_all_and_first_texts_before_previews() -> None:
+    far = Waiter("1", Priority.PREVIEW, behind=9999)
+    preview = Waiter("2", Priority.PREVIEW, behind=100)
+    first = Waiter("3", Priority.FIRST, behind=1, since=9.0)
+    final = Waiter("4", Priority.FINAL, behind=1, since=9.0)
+    assert order_of(pace(), [preview, far, first, final]) == [final, first, far, preview]
+
+
+def test_in_a_crowd_a_first_text_waits_for_readers_who_are_far_behind() -> None:
+    far = Waiter("1", Priority.PREVIEW, behind=9999)
+    preview = Waiter("2", Priority.PREVIEW, behind=100)
+    first = Waiter("3", Priority.FIRST, behind=100)
+    final = Waiter("4", Priority.FINAL, behind=1)
+    others = [Waiter(f"other {n}", behind=1, since=9.9) for n in range(20)]
+    budgets = pace(bot=Budget(rate=10.0, burst=100.0))
+    order = order_of(budgets, [preview, far, first, final, *others])
+    assert order[:4] == [final, far, first, preview]
+
+
+def test_first_texts_leave_finals_a_part_of_the_bots_reserve_and_previews_all_of_it() -> None:
+    budgets = pace(bot=Budget(rate=10.0, burst=11.0, reserve=10.0))
+    firsts = [Waiter(str(n), Priority.FIRST) for n in range(10)]
+    shown = 0
+    while (winner := budgets.pick(firsts, (), 0.0)[0]) is not None:
+        budgets.spend(winner, 0.0)
+        firsts.remove(winner)
+        shown += 1
+    assert shown == 5
+    preview, final = Waiter("preview"), Waiter("final", Priority.FINAL)
+    winner, again_at = budgets.pick([preview], (), 0.0)
+    assert winner is None
+    assert again_at == pytest.approx(0.5)
+    assert budgets.pick([preview, final], (), 0.0)[0] is final
 
 
 def test_among_previews_the_reader_furthest_behind_is_next() -> None:
@@ -193,7 +216,7 @@ class OneOfSeveral(Waiter):
         return Call(self.chat, CHANNEL, kind)
 
 
-CHANNEL = Budget(rate=1.0, burst=5.0, reserve=2.0, floor=1.0)
+CHANNEL = Budget(rate=1.0, burst=5.0, reserve=1.0, floor=1.0)
 
 
 def test_a_first_text_that_is_counted_by_itself_draws_no_preview_after_it() -> None:
@@ -223,6 +246,33 @@ def test_replies_in_one_channel_take_turns_and_spend_what_comes_in() -> None:
     assert all(len(set(shown[at : at + 3])) == 3 for at in range(len(shown) - 2))
 
 
+def test_the_more_replies_in_a_chat_the_more_is_left_for_their_finals() -> None:
+    left = []
+    for count in (1, 2, 3):
+        budgets, replies = pace(), [OneOfSeveral(str(n)) for n in range(count)]
+        for reply in replies:
+            budgets.joined(reply.chat)
+        now = 0.0
+        while now < 20.0:
+            winner, again_at = budgets.pick(replies, (), now)
+            if winner:
+                budgets.spend(winner, now)
+            now = again_at or now
+        left.append(budgets._bucket(replies[0].call, now).level(now))
+    assert left == pytest.approx([2.0, 2.5, 3.0], abs=0.1)  # With the preview's own token.
+
+
+def test_while_the_reserve_fills_again_half_of_what_comes_in_is_shown() -> None:
+    budgets, waiter = pace(), Waiter()
+    for _ in range(10):
+        budgets.spend(waiter, 0.0)
+    times = grants_from(budgets, waiter, 0.0, 12.0)
+    gaps = [b - a for a, b in pairwise(times)]
+    assert times[0] == 2.0
+    assert gaps[0] == 2.0
+    assert gaps[-1] == pytest.approx(1.0, abs=0.1)
+
+
 def test_a_refused_chat_is_slower_and_recovers_bit_by_bit() -> None:
     calm, burnt = pace(), pace()
     waiter = Waiter()
@@ -236,7 +286,7 @@ def test_a_refused_chat_is_slower_and_recovers_bit_by_bit() -> None:
 
 def test_the_bots_own_budget_holds_over_all_chats() -> None:
     budgets = pace(bot=Budget(rate=10.0, burst=5.0, reserve=1.0))
-    waiting = [Waiter(str(n), Priority.FIRST) for n in range(100)]
+    waiting = [Waiter(str(n)) for n in range(100)]
     now, sent = 0.0, 0
     while now <= 2.0:
         winner, again_at = budgets.pick(waiting, (), now)

@@ -36,10 +36,10 @@ PAGE_SIZE: Final = 2000
 BOT: Final = Budget(rate=36.0, burst=8.0, reserve=2.0)
 """Documented: 50 requests in any second. Burst and rate together stay a little below: calls arrive
 less evenly than they leave, and threads and chains are asked for beside them."""
-CHANNEL: Final = Budget(rate=1.0, burst=5.0, reserve=2.0, floor=1.0)
+CHANNEL: Final = Budget(rate=1.0, burst=5.0, reserve=1.0, floor=1.0)
 """Sends, and edits, of a channel: 5 in 5 s is inferred, and the headers overrule it. Whoever
 spends the last token has discord.py hold back what comes next until the bucket is full, so a
-preview leaves one for the final and one more."""
+preview leaves one, for the final."""
 ACTIONS: Final = Budget(rate=10.0, burst=20.0)
 """Typing indicators of the whole bot; inferred."""
 THREAD_NAME: Final = 100
