@@ -19,7 +19,7 @@ import psycopg
 import structlog
 from psycopg.conninfo import make_conninfo
 
-from bot.replicas import EVERYBODY, Lease, Replicas
+from bot.replicas import EVERYBODY, WAKE, Lease, Replicas
 from bot.roles import Roles, got, key
 from providers.redact import one_line, redact
 
@@ -267,7 +267,7 @@ class Cluster(Replicas):
         finally:
             await session.execute(_UNLOCK, (key(replica),))
         log.warning("a replica is gone; its turns go on", replica=replica, turns=turns)
-        await self.tell(EVERYBODY, {"kind": "wake"})
+        await self.tell(EVERYBODY, {"kind": WAKE})
         return True
 
     async def _listen(self, session: Session) -> None:

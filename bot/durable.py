@@ -26,6 +26,7 @@ from dbos._utils import GlobalParams, generate_uuid
 
 from bot import storage
 from bot.messages import TurnKey
+from bot.replicas import WAKE
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ DONE = ["SUCCESS", "ERROR", "CANCELLED"]
 """DBOS's words for what is not owed any more."""
 PATIENCE = 10.0
 """Seconds for turns that were stopped to end."""
-WAKE = "wake"
-"""The signal to a replica that there is something in the queue for it."""
 
 
 class TurnQueue:

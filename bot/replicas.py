@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Hearer = Callable[[Signal], Awaitable[None]]
 
 EVERYBODY: Final = "*"
+WAKE: Final = "wake"
+"""The signal to a replica that there is something in the queue for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -197,13 +199,9 @@ def migrate(target: sa.Engine, revision: str = "head") -> None:
 
     Raises StorageError where the database can't be used, or is of a newer release.
     """
-    from alembic.config import Config  # noqa: PLC0415 - a heavy import that only a start needs
-
-    config = Config()
-    config.set_main_option("script_location", _SCRIPTS)
     try:
         with target.begin() as connection:
-            _upgrade(connection, config, revision)
+            _upgrade(connection, revision)
     except sa.exc.DBAPIError as error:
         where = redact(target.url.render_as_string())
         raise StorageError(
@@ -212,14 +210,14 @@ def migrate(target: sa.Engine, revision: str = "head") -> None:
         ) from None
 
 
-def _upgrade(connection: sa.Connection, config: Any, revision: str) -> None:  # noqa: ANN401 - alembic's Config, imported late
-    from alembic import command  # noqa: PLC0415 - see migrate
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see migrate
+def _upgrade(connection: sa.Connection, revision: str) -> None:
+    from alembic import command  # noqa: PLC0415 - see _alembic
 
     if connection.dialect.name == "postgresql":
         # Replicas that start together migrate one after another.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    config, scripts = _alembic()
+    known = {script.revision for script in scripts.walk_revisions()}
     found = _revision(connection)
     if found is not None and found not in known:
         if _oldest_reader(connection) not in known:
@@ -234,13 +232,18 @@ def _upgrade(connection: sa.Connection, config: Any, revision: str) -> None:  # 
 
 def is_current(database: sa.Engine) -> bool:
     """Whether the history database has the very shape that this code would give it."""
-    from alembic.config import Config  # noqa: PLC0415 - see migrate
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see migrate
+    _, scripts = _alembic()
+    with database.connect() as connection:
+        return _revision(connection) == scripts.get_current_head()
+
+
+def _alembic() -> tuple[Config, ScriptDirectory]:
+    from alembic.config import Config  # noqa: PLC0415 - a heavy import that only a start needs
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
 
     config = Config()
     config.set_main_option("script_location", _SCRIPTS)
-    with database.connect() as connection:
-        return _revision(connection) == ScriptDirectory.from_config(config).get_current_head()
+    return config, ScriptDirectory.from_config(config)
 
 
 def _revision(connection: sa.Connection) -> str | None:

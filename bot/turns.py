@@ -14,9 +14,9 @@ import structlog
 from bot import forgetting, prompt, recovery, texts
 from bot.answer import Answer
 from bot.commands import CommandName
+from bot.context import ContextWindow
 from bot.reply.deliver import Delivered, Reply
 from bot.schema import Outcome
-from bot.tokens import TokenCount
 from providers.base import (
     ContextTooLongError,
     Finish,
@@ -93,7 +93,7 @@ class Turns:
         self._chat = chat
         self._lease = lease
         self._metrics = metrics
-        self._tokens = TokenCount()
+        self._context = ContextWindow(history, chat)
         self.partials = recovery.Partials(history.save_partials, lease)
         self._started_at = time.time()
         self._waiting: set[asyncio.Task[object]] = set()
@@ -330,8 +330,9 @@ class Turns:
     async def _read(self, turn: Turn, reply: Reply, answer: Answer) -> None:
         # Reading is a task of its own: what its log lines name ends with it.
         structlog.contextvars.bind_contextvars(turn=str(turn.key))
-        past = await self._past(turn)
-        if begun := self._gone_on_with(turn):
+        begun = self._gone_on_with(turn)
+        past = await self._context.past(turn, begun)
+        if begun:
             answer.parts.append(begun)
             reply.write(begun)
         try:
@@ -339,7 +340,7 @@ class Turns:
         except ContextTooLongError as error:
             if not past or answer.text != begun:
                 raise
-            past = self._newer_half(past)
+            past = self._context.newer_half(past)
             log.warning(
                 "conversation too long for the model; asking with its newer half",
                 reason=str(error),
@@ -365,35 +366,11 @@ class Turns:
                     case Finish(FinishReason.LENGTH):
                         answer.notice = texts.LENGTH_LIMIT
         if answer.usage.input_tokens:
-            said = [message.text for message in conversation]
-            self._tokens.learn(said, answer.usage.input_tokens)
+            self._context.learn(conversation, answer.usage.input_tokens)
 
     def _gone_on_with(self, turn: Turn) -> str:
         """What an earlier process left of the answer, where the model is asked for the rest."""
         return (turn.partial or "") if self._chat.resume else ""
-
-    async def _past(self, turn: Turn) -> list[Turn]:
-        """As much of the chat as the model may be given beside the question."""
-        count = self._tokens.message
-        budget = self._chat.history_tokens
-        budget -= count(self._chat.system_prompt) + count(turn.question)
-        if begun := self._gone_on_with(turn):
-            budget -= count(begun)
-        return await self._history.window(turn, budget, self._cost)
-
-    def _newer_half(self, past: list[Turn]) -> list[Turn]:
-        """The newest turns that come to half of `past`; never all of it."""
-        budget = sum(map(self._cost, past)) / 2
-        kept: list[Turn] = []
-        for turn in reversed(past):
-            budget -= self._cost(turn)
-            if budget < 0:
-                break
-            kept.insert(0, turn)
-        return kept
-
-    def _cost(self, past: Turn) -> int:
-        return self._tokens.exchange(past.question, prompt.answer(past), past.answer_tokens)
 
 
 def _asks_model(turn: Turn) -> bool:

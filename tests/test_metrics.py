@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import asked
 import pytest
 import virtual
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,26 +14,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.messages import ChatKey, TurnKey
 from bot.metrics import Metrics
 from bot.reply.deliver import Counts
-from bot.schema import Outcome, Turn
+from bot.schema import Outcome
 from providers.base import RateLimitedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-TURN = Turn(
-    seq=1,
+TURN = asked.turn(
+    "a secret plan",
     key=TurnKey(ChatKey("telegram", "7", "4711"), "1"),
-    command="",
-    question="a secret plan",
     sender="4711",
     asked_at=100.0,
-    after=None,
-    repeats=None,
-    answer=None,
-    outcome=None,
-    notice=None,
-    answer_tokens=None,
-    settled=False,
 )
 
 

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import asked
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import prompt
-from bot.messages import ChatKey, Incoming, Sender, TurnKey
-from bot.schema import Outcome, Turn
+from bot.messages import Incoming, Sender
+from bot.schema import Outcome
 from bot.tokens import TokenCount
 from providers.base import Role
 
-CHAT = ChatKey("telegram", "7", "1")
+if TYPE_CHECKING:
+    from bot.schema import Turn
 
 
 def turn(question: str, answer: str | None = None, outcome: Outcome | None = None) -> Turn:
-    return Turn(
-        seq=1,
-        key=TurnKey(CHAT, "1"),
-        command="",
-        question=question,
-        sender="9",
-        asked_at=0.0,
-        after=None,
-        repeats=None,
-        answer=answer,
-        outcome=outcome or (Outcome.WHOLE if answer else None),
-        notice="",
-        answer_tokens=None,
-        settled=True,
-    )
+    ended = outcome or (Outcome.WHOLE if answer else None)
+    return asked.turn(question, answer=answer, outcome=ended, notice="", settled=True)
 
 
 def incoming(text: str, **more: object) -> Incoming:
-    return Incoming(TurnKey(CHAT, "1"), Sender("9", "Ada"), text, **more)  # type: ignore[arg-type]
+    return Incoming(asked.KEY, Sender("9", "Ada"), text, **more)  # type: ignore[arg-type]
 
 
 def spoken(past: list[Turn], now: Turn, system: str = "") -> list[tuple[str, str]]:

@@ -6,33 +6,20 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import asked
 import pytest
 from virtual import run
 
-from bot.messages import ChatKey, TurnKey
 from bot.recovery import SAVE_EVERY, Partials, too_old
 from bot.replicas import Alone, Lease
-from bot.schema import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.schema import Turn
+
 ASKED = 1000.0
-TURN = Turn(
-    seq=1,
-    key=TurnKey(ChatKey("telegram", "7", "1"), "1"),
-    command="",
-    question="q",
-    sender="9",
-    asked_at=ASKED,
-    after=None,
-    repeats=None,
-    answer=None,
-    outcome=None,
-    notice=None,
-    answer_tokens=None,
-    settled=False,
-)
+TURN = asked.turn(asked_at=ASKED)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot_process import BotProcess, openai
 from chat import numbered, reads, replies, words_in
-from test_replicas import Replicas
+from replica_set import Replicas
 
 from sandbox.llm.script import Script
 
@@ -149,16 +149,16 @@ async def test_a_dump_of_postgresql_is_one_moment_of_both(
     postgres_server: Server,
 ) -> None:
     scene = Scene(tg, llm)
-    first = Replicas(tmp_path / "first", postgres_url, tg, llm)
-    bot = await _started(first)
+    first = Replicas(tmp_path / "first", postgres_url, llm, telegram=tg)
+    bot = await first.start()
     await scene.play()
     dump = tmp_path / "parlance.dump"
     await _run(client("pg_dump"), "--format=custom", f"--file={dump}", f"--dbname={postgres_url}")
     await bot.kill()
     with postgres_server.database() as url:
         await _run(client("pg_restore"), "--no-owner", f"--dbname={url}", str(dump))
-        second = Replicas(tmp_path / "second", url, tg, llm)
-        restored = await _started(second)
+        second = Replicas(tmp_path / "second", url, llm, telegram=tg)
+        restored = await second.start()
         try:
             await scene.all_is_answered_once()
             await scene.goes_on(scene.bob)
@@ -166,11 +166,6 @@ async def test_a_dump_of_postgresql_is_one_moment_of_both(
             assert "Traceback" not in restored.log
         finally:
             await restored.discard()
-
-
-async def _started(replicas: Replicas) -> BotProcess:
-    replicas._folder.mkdir()
-    return await replicas.start()
 
 
 async def _run(*command: str) -> None:

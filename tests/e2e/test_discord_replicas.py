@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import postgres
 import pytest
-from bot_process import BotProcess, openai
 from discord_chat import reads, replies, words_in
+from replica_set import Replicas, logged
 from words import numbered
 
 from sandbox.discord.protocol import GatewaySettings
@@ -30,48 +30,15 @@ ON_SHARD_1 = 1 << 22
 """The id of a guild that is told to the second of two shards."""
 
 
-class Replicas:
-    """Started on demand, each in a folder of its own."""
-
-    def __init__(self, folder: Path, url: str, dc: DiscordSandbox, llm: LlmSandbox) -> None:
-        self._folder, self._url, self._dc, self._llm = folder, url, dc, llm
-        self.all: list[BotProcess] = []
-
-    async def start(self) -> BotProcess:
-        """A replica that is ready; it may be connected to the gateway or not."""
-        folder = self._folder / f"replica{len(self.all)}"
-        folder.mkdir()
-        bot = BotProcess(folder, None, openai(self._llm), discord=self._dc)
-        bot.environment["PARLANCE__STORAGE__URL"] = self._url
-        self.all.append(bot)
-        await bot.start(ready=False)
-        await logged(bot, "discord ready")
-        return bot
-
-    async def connected(self) -> BotProcess:
-        """A replica whose first connection is there."""
-        bot = await self.start()
-        await logged(bot, "discord: connected")
-        return bot
-
-
 @pytest.fixture
 async def replicas(
     tmp_path: Path, postgres_url: str, dc: DiscordSandbox, llm: LlmSandbox
 ) -> AsyncIterator[Replicas]:
-    started = Replicas(tmp_path, postgres_url, dc, llm)
+    started = Replicas(tmp_path, postgres_url, llm, discord=dc)
     yield started
+    await started.discard()
     for bot in started.all:
-        await bot.discard()
         assert "Traceback" not in bot.log
-
-
-async def logged(bot: BotProcess, line: str, *, times: int = 1) -> None:
-    async with asyncio.timeout(40):
-        while bot.log.count(line) < times:
-            assert bot.process is not None
-            assert bot.process.returncode is None, bot.log
-            await asyncio.sleep(0.05)
 
 
 async def begun(dc: DiscordSandbox, channels: list[Channel]) -> list[int]:
@@ -118,7 +85,7 @@ async def test_stop_reaches_the_replica_that_writes_by_text_and_by_slash(
     dc: DiscordSandbox, llm: LlmSandbox, replicas: Replicas
 ) -> None:
     llm.script(Script(text=numbered(3000), rate=40))
-    people = [dc.user(f"P{n}") for n in range(8)]
+    people = [dc.user(f"P{n}") for n in range(12)]
     bots = [await replicas.connected(), await replicas.start()]
     for person in people:  # One after another, so that each is answered where it is at home.
         await begun(dc, await go([person]))
@@ -218,7 +185,7 @@ async def test_the_database_is_restarted_while_answers_are_written(
     llm.script(Script(text=numbered(400), rate=40), when="go")
     people = [dc.user(f"P{n}") for n in range(4)]
     with postgres.own_server() as server, server.database() as url:
-        replicas = Replicas(tmp_path, url, dc, llm)
+        replicas = Replicas(tmp_path, url, llm, discord=dc)
         try:
             await replicas.connected()
             await replicas.start()
@@ -230,8 +197,7 @@ async def test_the_database_is_restarted_while_answers_are_written(
             await dc.wait(lambda m: "and this" in m.text, channel=channels[0], within=60)
             assert replies(dc, channels[0])[0].id == messages[0]
         finally:
-            for bot in replicas.all:
-                await bot.discard()
+            await replicas.discard()
         for bot in replicas.all:
             assert "Traceback" not in bot.log
             assert "was taken for dead" not in bot.log

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from chat import numbered, replies
+from replica_set import Replicas
 from test_cli import parlance
-from test_replicas import Replicas
 
 from sandbox.llm.script import Script
 
@@ -26,7 +26,7 @@ async def test_an_answer_is_stopped_and_erased_wherever_it_is_written(
     """Half of the chats by /forget, half from outside."""
     llm.script(Script(text=numbered(4000), rate=40))
     people = [tg.user(f"P{n}") for n in range(6)]
-    replicas = Replicas(tmp_path, postgres_url, tg, llm)
+    replicas = Replicas(tmp_path, postgres_url, llm, telegram=tg)
     try:
         bots = [await replicas.start(), await replicas.start()]
         for person in people:
@@ -52,8 +52,7 @@ async def test_an_answer_is_stopped_and_erased_wherever_it_is_written(
             kept = db.execute("SELECT question FROM turns WHERE question <> 'forget'").fetchall()
         assert kept == [("hello",), ("hello",)]
     finally:
-        for bot in replicas.all:
-            await bot.discard()
+        await replicas.discard()
     for bot in bots:
         assert "Traceback" not in bot.log
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import postgres
 import pytest
-from bot_process import BotProcess, openai
 from chat import numbered, numbers, reads, replies
+from replica_set import Replicas
 
 from sandbox.llm.script import Script
 
@@ -18,41 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from bot_process import BotProcess
+
     from sandbox.llm.server import LlmSandbox
     from sandbox.telegram.server import TelegramSandbox
     from sandbox.telegram.users import ScriptedUser
-
-
-class Replicas:
-    """Started on demand, each in a folder of its own."""
-
-    def __init__(self, folder: Path, url: str, tg: TelegramSandbox, llm: LlmSandbox) -> None:
-        self._folder, self._url, self._tg, self._llm = folder, url, tg, llm
-        self.all: list[BotProcess] = []
-
-    async def start(self) -> BotProcess:
-        folder = self._folder / f"replica{len(self.all)}"
-        folder.mkdir()
-        bot = BotProcess(folder, self._tg, openai(self._llm))
-        bot.environment["PARLANCE__STORAGE__URL"] = self._url
-        self.all.append(bot)
-        await bot.start(ready=False)
-        async with asyncio.timeout(30):
-            while "telegram ready" not in bot.log:
-                assert bot.process is not None
-                assert bot.process.returncode is None, bot.log
-                await asyncio.sleep(0.05)
-        return bot
 
 
 @pytest.fixture
 async def replicas(
     tmp_path: Path, postgres_url: str, tg: TelegramSandbox, llm: LlmSandbox
 ) -> AsyncIterator[Replicas]:
-    started = Replicas(tmp_path, postgres_url, tg, llm)
+    started = Replicas(tmp_path, postgres_url, llm, telegram=tg)
     yield started
+    await started.discard()
     for bot in started.all:
-        await bot.discard()
         assert "Traceback" not in bot.log
 
 
@@ -159,7 +139,7 @@ async def test_the_database_is_restarted_while_answers_are_written(
     llm.script(Script(text=numbered(600), rate=60))
     people = [tg.user(f"P{n}") for n in range(6)]
     with postgres.own_server() as server, server.database() as url:
-        replicas = Replicas(tmp_path, url, tg, llm)
+        replicas = Replicas(tmp_path, url, llm, telegram=tg)
         try:
             for _ in range(2):
                 await replicas.start()
@@ -173,8 +153,7 @@ async def test_the_database_is_restarted_while_answers_are_written(
             for person in people[1:]:
                 await tg.until(lambda p=person: words(tg, p) == list(range(600)), within=30)
         finally:
-            for bot in replicas.all:
-                await bot.discard()
+            await replicas.discard()
         for bot in replicas.all:
             assert "Traceback" not in bot.log
             assert "was taken for dead" not in bot.log
@@ -187,7 +166,7 @@ async def test_a_replica_waits_for_a_database_that_is_starting(
     ada = tg.user("Ada")
     with postgres.own_server() as server, server.database() as url:
         server.stop()
-        replicas = Replicas(tmp_path, url, tg, llm)
+        replicas = Replicas(tmp_path, url, llm, telegram=tg)
         try:
             starting = asyncio.create_task(replicas.start())
             async with asyncio.timeout(30):
@@ -198,5 +177,4 @@ async def test_a_replica_waits_for_a_database_that_is_starting(
             await ada.say("hi")
             await tg.wait(lambda m: m.text == "an answer", within=20)
         finally:
-            for bot in replicas.all:
-                await bot.discard()
+            await replicas.discard()
