@@ -73,6 +73,9 @@ class TurnQueue:
         self._waking = asyncio.Lock()
         self._wake_owed = False
         """A claim is asked for that has not begun: it will see what is put until then."""
+        self._unbegun = 0
+        """Turns known to be put that did not begin here, at most: while there are any, the end of
+        a turn may free the lane of one. What is not known of waits for the poll."""
         self._closed = False
         """No turn is begun any more."""
         _DBOS_LOG.addFilter(_first_line)
@@ -104,7 +107,10 @@ class TurnQueue:
         self._queue = await DBOS.register_queue_async(
             QUEUE, partition_concurrency=1, polling_interval_sec=POLL, on_conflict="always_update"
         )
-        self._wake()
+        left = await DBOS.list_workflows_async(
+            queue_name=QUEUE, status="ENQUEUED", load_input=False, load_output=False
+        )
+        self._wake(unbegun=len(left))
 
     async def put(self, key: TurnKey, *, lane: str, order: int, here: bool = False) -> None:
         """Owe an answer to `key`; on return, no crash can lose it.
@@ -116,7 +122,7 @@ class TurnQueue:
             await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
         home = self._replicas.id if here else self._replicas.home(lane)
         if home == self._replicas.id:
-            self._wake()
+            self._wake(unbegun=1)
         else:
             await self._replicas.tell(home, {"kind": WAKE})
 
@@ -153,7 +159,7 @@ class TurnQueue:
         if begun:
             ids = [turn.workflow_id for turn in begun]
             await DBOS.resume_workflows_async(ids, queue_name=QUEUE)
-            self._wake()
+            self._wake(unbegun=len(begun))
         return len(begun)
 
     async def owners(self) -> set[str]:
@@ -226,6 +232,7 @@ class TurnQueue:
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
+        self._unbegun = max(0, self._unbegun - 1)
         # The task ends once DBOS has written down that the turn is done: its lane is free then.
         task.add_done_callback(self._ended)
         try:
@@ -236,12 +243,15 @@ class TurnQueue:
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._running.discard(task)
-        self._wake()
+        if self._unbegun:
+            self._wake()
 
     async def _woken(self, _signal: Signal) -> None:
-        self._wake()
+        self._wake(unbegun=1)
 
-    def _wake(self) -> None:
+    def _wake(self, *, unbegun: int = 0) -> None:
+        """Look into the queue, where so many more turns may wait than was known."""
+        self._unbegun += unbegun
         if self._closed or self._wake_owed:
             return
         self._wake_owed = True
@@ -253,8 +263,11 @@ class TurnQueue:
         async with self._waking:
             self._wake_owed = False
             try:
-                if self._queue is not None:
-                    await asyncio.to_thread(_claim_and_start, self._queue)
+                if self._queue is None:
+                    return
+                claimed = await asyncio.to_thread(_claim_and_start, self._queue)
+                if not claimed and not self._running:
+                    self._unbegun = 0  # They were done before, or run elsewhere.
             except Exception as error:  # noqa: BLE001 - the queue's own poll tries again
                 reason = one_line(redact(str(error)))
                 log.warning("the queue can't be read; trying again", reason=reason)
@@ -338,10 +351,11 @@ def _plain(database: sa.URL) -> str:
     )
 
 
-def _claim_and_start(queue: Queue) -> None:
+def _claim_and_start(queue: Queue) -> int:
     """What DBOS's queue thread does at each poll, done now and in fewer queries.
 
-    The queue's settings are known, and that a turn which names no release may be run by this one.
+    Returns how many turns it claimed. The queue's settings are known, and that a turn which names
+    no release may be run by this one.
     """
     dbos = _get_dbos_instance()
     owner = generate_uuid()
@@ -360,3 +374,4 @@ def _claim_and_start(queue: Queue) -> None:
             # The others are claimed too, and nobody else would start them.
             turn = status["workflow_uuid"]
             log.exception("turn not started; it goes on at the next start", turn=turn)
+    return len(claimed)

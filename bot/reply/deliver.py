@@ -117,6 +117,8 @@ class Reply:
             self._create = Call(surface.chat, limits.creates, "create")
         self._loop = asyncio.get_running_loop()
         self._since = self._begun = self.called_at = self._loop.time()
+        self.priority = Priority.FIRST
+        """Kept up to date: the pace asks for it of every reply whenever one may go."""
         self._news = asyncio.Event()
         self._text_shown = asyncio.Event()
         """Or the reply ended without any: nothing is being prepared any more."""
@@ -133,12 +135,6 @@ class Reply:
     @property
     def call(self) -> Call:
         return self._create if self._plan.creates else self._edit
-
-    @property
-    def priority(self) -> Priority:
-        if self._plan.ended:
-            return Priority.FINAL
-        return Priority.PREVIEW if self._plan.first_shown else Priority.FIRST
 
     @property
     def behind(self) -> int:
@@ -176,12 +172,15 @@ class Reply:
             self._gate.pace.ended(self._loop.time() - self._begun)
         self.counts.ended = self._loop.time()
         self._plan.end(notice)
-        self._news.set()
-        self._gate.changed()
+        self._complete()
 
     def cut(self, notice: str) -> None:
         """The reader wants no more: pages that are not begun are left out, also after `end`."""
         self._plan.cut(notice)
+        self._complete()
+
+    def _complete(self) -> None:
+        self.priority = Priority.FINAL
         self._news.set()
         self._gate.changed()
 
@@ -253,10 +252,12 @@ class Reply:
                 self._plan.created(show, error.message)
                 return
             await self._ledger.posted(show.number, message)
-            self._plan.shown(show, message)
         else:
-            await self._surface.edit(show.message, show.rendered)
-            self._plan.shown(show, show.message)
+            message = show.message
+            await self._surface.edit(message, show.rendered)
+        self._plan.shown(show, message)
+        if not self._plan.ended:
+            self.priority = Priority.PREVIEW
 
     async def _remove(self, remove: Remove) -> None:
         await self._surface.delete(remove.message)

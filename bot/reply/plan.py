@@ -105,11 +105,6 @@ class Plan:
         return self._written > 0
 
     @property
-    def first_shown(self) -> bool:
-        """Whether this run has put any text before the reader."""
-        return self._shown > 0
-
-    @property
     def overtaking(self) -> bool:
         """Whether the reader sees more of an earlier run's answer than is written by now.
 
