@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations, combinations_with_replacement, pairwise, product
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from benchmarks.measure import Answer
 from benchmarks.optimum import FINE, Limit, Words, many_chats, mean_wait, single_chat
 from benchmarks.play import Run
 from benchmarks.results import best
-from benchmarks.scenarios import CHANNEL
+from benchmarks.scenarios import CHANNEL, DIRECT
 from benchmarks.sellers import BucketSeller, WindowSeller
 
 if TYPE_CHECKING:
@@ -279,14 +280,65 @@ def test_windows_have_no_single_chats_optimum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "lowest", "highest"), [("refill", 0.88, 0.94), ("fixed", 0.94, 1.1)]
+    ("windows", "first_at_once", "near", "calls"),
+    [
+        (
+            False,
+            False,
+            0.99,
+            ((74, 149, 224, 299), (29, 59, 129, 199, 269, 339), (49, 99, 166, 233, 299)),
+        ),
+        (
+            False,
+            True,
+            0.99,
+            ((0, 75, 149, 224, 299), (0, 19, 99, 179, 259, 339), (0, 59, 139, 219, 299)),
+        ),
+        (
+            True,
+            False,
+            0.94,
+            ((82, 164, 247, 299), (82, 165, 247, 299), (23, 47, 131, 215, 299)),
+        ),
+        (
+            True,
+            True,
+            0.96,
+            ((0, 114, 228, 299), (0, 100, 200, 299), (0, 28, 128, 228, 299)),
+        ),
+    ],
 )
-def test_three_in_a_channel_share_its_edits_and_the_optimum_is_below_what_was_found(
-    server: str, lowest: float, highest: float
+def test_three_in_a_channel_have_a_bound_near_the_best_schedules_that_were_found(
+    calls: Sequence[Sequence[int]], near: float, *, windows: bool, first_at_once: bool
 ) -> None:
-    run = Run(CHANNEL, server, roster.PARLANCE_DISCORD)
+    # The calls are ticks, as words are: one word every 25 ms.
+    ticks = Limit(FINE, 5.0, first_free=True, windows=windows)
+    assert allowed([at for each in calls for at in paid(each, ticks)], ticks)
+    costs = [delays(range(300), each) for each in calls]
+    found = FINE * sum(cost for cost in costs if cost is not None)
+    limit = replace(ticks, rate=1.0)
+    bound = many_chats([even(300)] * 3, limit, step=FINE, first_at_once=first_at_once)
+    assert near * found <= bound <= found + 1e-9
+
+
+def test_a_channels_optimum_is_that_of_its_edits() -> None:
     answers = [Answer(1, 0.0, 0.0, 299 / 40, 0, 300)] * 3
-    assert lowest < best(run, answers).delay < highest
+    refill, fixed = (
+        best(Run(CHANNEL, server, roster.PARLANCE_DISCORD), answers).delay
+        for server in ("refill", "fixed")
+    )
+    assert refill == pytest.approx(0.905, abs=0.01)
+    assert fixed == pytest.approx(0.968, abs=0.01)
+
+
+def test_a_dm_is_searched_where_its_bucket_refills_and_bounded_where_it_has_windows() -> None:
+    answers = [Answer(1, 0.0, 0.0, 299 / 40, 0, 300)]
+    refill, fixed = (
+        best(Run(DIRECT, server, roster.PARLANCE_DISCORD), answers).delay
+        for server in ("refill", "fixed")
+    )
+    assert refill == pytest.approx(0.373, abs=0.005)
+    assert fixed == pytest.approx(0.42, abs=0.01)
 
 
 def test_calls_that_are_wanted_at_once_wait_for_their_tokens() -> None:
