@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import Figures, curve, figures
-from benchmarks.optimum import Words, many_chats, mean_wait, single_chat
+from benchmarks.optimum import FINE, Words, many_chats, mean_wait, single_chat
 from benchmarks.platforms import PLATFORMS
 from benchmarks.scenarios import LATENCY
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.measure import Answer, Recording
+    from benchmarks.optimum import Limit
     from benchmarks.play import Run
 
 ROUND_TRIP = 2 * LATENCY
@@ -55,10 +56,11 @@ def best(run: Run, answers: Sequence[Answer]) -> Optimum:
     words = sum(answer.words for answer in answers)
     if run.scenario.at_once:
         # One bucket for all the answers in the chat.
-        delay = many_chats([Words(tuple(answer.emitted())) for answer in answers], chat) / words
+        parts = [Words(tuple(answer.emitted())) for answer in answers]
+        delay = many_chats(parts, chat, step=FINE) / words
     else:
         chats = [_words(answers, place) for place in sorted({answer.chat for answer in answers})]
-        delay = single_chat(chats[0], chat, gap=ROUND_TRIP) / len(chats[0].times)
+        delay = _one_chat(chats[0], chat) / len(chats[0].times)
         if len(chats) > 1:
             # Each relaxation leaves out one of the budgets, so both bounds hold.
             delay = max(delay, many_chats(chats, bot) / words)
@@ -67,6 +69,13 @@ def best(run: Run, answers: Sequence[Answer]) -> Optimum:
         mean_wait([answer.begun for answer in answers], bot) + ROUND_TRIP,
         mean_wait([answer.ended for answer in answers], bot) + ROUND_TRIP,
     )
+
+
+def _one_chat(words: Words, limit: Limit) -> float:
+    """The least sum of delays; where the limit has windows, a lower bound."""
+    if limit.windows:
+        return many_chats([words], limit, step=FINE)
+    return single_chat(words, limit, gap=ROUND_TRIP)
 
 
 def _words(answers: Sequence[Answer], chat: int) -> Words:

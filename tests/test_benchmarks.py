@@ -1,20 +1,16 @@
-"""What the benchmarks say is true: the figures, the optimum, and that the other bots work."""
+"""What the benchmarks say is true: the figures, the report, and that the other bots work."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from itertools import combinations, pairwise, product
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks import programme
 from benchmarks.contenders import roster
 from benchmarks.measure import Answer, Call, Change, Cost, Figures, Recording, curve, figures
-from benchmarks.optimum import Limit, Words, many_chats, mean_wait, single_chat
 from benchmarks.play import Run, play
 from benchmarks.report import BEGIN, END, put_into, report
 from benchmarks.results import Optimum, Result
@@ -123,104 +119,6 @@ def test_the_curve_ends_with_all_words_written_and_seen() -> None:
     assert times == sorted(times)
     assert (written[-1], seen[-1]) == (4, 4)
     assert seen[times.index(3.5)] == 2
-
-
-# The optimum
-
-
-def test_where_the_budget_is_ample_every_word_is_shown_at_once() -> None:
-    assert single_chat(Words((0.0, 1.0, 2.0, 3.0)), Limit(1.0, 4.0), gap=0.0) == 0.0
-
-
-def test_two_calls_for_four_words_are_best_in_the_middle_and_at_the_end() -> None:
-    # At 0 and 3: 2 + 1. At 2 and 3: 2 + 1. At 1 and 3: 1 + 1.
-    words = Words((0.0, 1.0, 2.0, 3.0))
-    assert single_chat(words, Limit(0.01, 2.0), gap=0.0, step=0.5) == pytest.approx(2.0)
-
-
-def test_a_call_waits_for_the_answer_to_the_one_before() -> None:
-    # Calls at 0 and 0.5 would cost 0.4; one call at 0.1 costs 0.1.
-    words = Words((0.0, 0.1))
-    assert single_chat(words, Limit(1.0, 9.0), gap=0.5, step=0.1) == pytest.approx(0.1)
-
-
-def test_one_call_does_not_show_two_answers() -> None:
-    limit = Limit(0.1, 1.0)
-    joined, parted = Words((0.0, 1.0)), Words((0.0, 1.0), breaks=(1,))
-    assert single_chat(joined, limit, gap=0.0, step=1.0) == pytest.approx(1.0)
-    # The first answer at 0; the token for the second is there at 10.
-    assert single_chat(parted, limit, gap=0.0, step=1.0) == pytest.approx(9.0)
-
-
-def allowed(calls: Sequence[int], limit: Limit) -> bool:
-    """Whether a bucket that starts full grants calls at these times."""
-    tokens, before = limit.burst, 0
-    for at in sorted(calls):
-        tokens = min(limit.burst, tokens + (at - before) * limit.rate) - 1
-        before = at
-        if tokens < -1e-9:
-            return False
-    return True
-
-
-def delays(words: Sequence[int], calls: Sequence[int]) -> int | None:
-    """The sum of delays, or None where a word is never shown."""
-    seen = [min((call for call in calls if call >= word), default=None) for word in words]
-    if None in seen:
-        return None
-    return sum(at - word for at, word in zip(seen, words, strict=True))
-
-
-def subsets(ticks: int) -> list[tuple[int, ...]]:
-    return [calls for size in range(1, ticks + 1) for calls in combinations(range(ticks), size)]
-
-
-@given(
-    words=st.lists(st.integers(0, 6), min_size=1, max_size=6),
-    rate=st.sampled_from([0.25, 0.5, 1.0]),
-    burst=st.integers(1, 4),
-    gap=st.integers(1, 3),
-)
-def test_a_single_chats_optimum_is_that_of_brute_force(
-    words: list[int], rate: float, burst: int, gap: int
-) -> None:
-    words = sorted(word - min(words) for word in words)
-    limit = Limit(rate, burst)
-    least = min(
-        cost
-        for calls in subsets(12)
-        if all(later - earlier >= gap for earlier, later in pairwise(calls))
-        and allowed(calls, limit)
-        and (cost := delays(words, calls)) is not None
-    )
-    found = single_chat(Words(tuple(map(float, words))), limit, gap=gap, step=1.0)
-    assert found == pytest.approx(least)
-
-
-@pytest.mark.parametrize(("rate", "burst"), [(0.5, 1), (0.5, 2), (1.0, 1), (1.0, 3)])
-def test_many_chats_bound_is_below_brute_force_and_near_it(rate: float, burst: int) -> None:
-    words, limit = (0, 1, 2, 3), Limit(rate, burst)
-    plans = [(calls, cost) for calls in subsets(8) if (cost := delays(words, calls)) is not None]
-    least = min(
-        first + second
-        for (calls, first), (others, second) in product(plans, plans)
-        if allowed([*calls, *others], limit)
-    )
-    chats = [Words(tuple(map(float, words)))] * 2
-    bound = many_chats(chats, limit, step=1.0)
-    assert 0.5 * least <= bound <= least + 1e-9
-
-
-def test_with_many_chats_the_bound_is_near_a_schedule_that_can_be_done() -> None:
-    words = Words(tuple(n / 40 for n in range(400)))
-    bound = many_chats([words] * 60, Limit(30.0, 30.0)) / (60 * 400)
-    # Calls for 60 chats, 30 a second: each is shown anew every 2 s, and waits 1 s on the mean.
-    assert 0.8 < bound < 1.0
-
-
-def test_calls_that_are_wanted_at_once_wait_for_their_tokens() -> None:
-    assert mean_wait([5.0] * 4, Limit(1.0, 2.0)) == pytest.approx((0 + 0 + 1 + 2) / 4)
-    assert mean_wait([5.0, 9.0, 9.0], Limit(1.0, 1.0)) == 0.0
 
 
 # The report

@@ -29,13 +29,14 @@ class Discord(Platform):
         return ["discord", "--limits", server, "--latency", str(latency)]
 
     @staticmethod
-    def limits(server: str, scenario: Scenario) -> tuple[Limit, Limit]:
-        """Creates have a bucket of their own: each answer's first call comes on top."""
+    def limits(server: str, scenario: Scenario) -> tuple[Limit, Limit]:  # noqa: ARG004 - Telegram asks
+        """Creates have a bucket of their own, which has enough for each answer's first call."""
         settings = LIMIT_PRESETS[server]
         edits, everything = settings.routes.get(EDIT_MESSAGE), settings.global_limit
         if edits is None or everything is None:
             return Limit.none(), Limit.none()
-        chat = Limit(edits.limit / edits.window, edits.limit + len(scenario.asked_at))
+        rate, windows = edits.limit / edits.window, settings.variant == "fixed"
+        chat = Limit(rate, edits.limit, first_free=True, windows=windows)
         return chat, Limit(everything.limit / everything.window, everything.limit)
 
     @property
