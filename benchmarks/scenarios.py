@@ -11,8 +11,9 @@ PARAGRAPH = 60
 """Words in one; an answer is plain paragraphs that begin with a bold word."""
 CHEAP = 20.0
 """Seconds."""
-ROOM = 100_000
-"""Answers of one chat number their words from multiples of it."""
+ROOM = 4_000
+"""Answers of one chat number their words from multiples of it; none is as long. Small, so that each
+of three with 300 words fits a page of Discord's: the optimum knows no pages."""
 
 _QUESTION = re.compile(r"\[chat (\d+), question (\d+)\]")
 _NUMBER = re.compile(r"\bw(\d+)\b")

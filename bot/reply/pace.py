@@ -34,7 +34,7 @@ LEAST_EXTRA = 0.5
 for being spent slowly, as the bucket fills again meanwhile."""
 LEAST_SPARE = 0.1
 """Tokens; less is no rest."""
-OWN_TURN = 0.75
+OWN_TURN = 0.9
 """The part of a round over all replies of a chat that lies between two previews of one of them."""
 OWN_FINAL = 0.5
 """Tokens that previews leave for each further reply that is being written in their chat: not all
@@ -345,9 +345,11 @@ class Pace:
         if filled_at > now:
             return min(filled_at, chat.last_call + 1.0 / (BELOW_RESERVE * bucket.rate))
         gap = self._gap(bucket, kept, now - reply.begun, now)
+        at = chat.last_call + max(PREVIEW_GAP, gap)
+        if bucket.full(now):
+            return at  # What comes in while it is full is lost.
         # Replies that share a bucket take turns: what was shown a moment ago is nearly new.
-        turn = reply.called_at + OWN_TURN * chat.replies * gap
-        return max(chat.last_call + max(PREVIEW_GAP, gap), turn)
+        return max(at, reply.called_at + OWN_TURN * chat.replies * gap)
 
     def _gap(self, bucket: Bucket, kept: float, elapsed: float, now: float) -> float:
         """Seconds between two previews in a chat: what is left is spread over what is to come.

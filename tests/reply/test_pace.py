@@ -231,8 +231,8 @@ def test_replies_in_one_channel_take_turns_and_spend_what_comes_in() -> None:
     budgets, replies = pace(), [OneOfSeveral(str(n)) for n in range(3)]
     for reply in replies:
         budgets.joined(reply.chat)
-    now, shown = 0.0, []
-    while now < 30.0:
+    now, shown = 1.0, []
+    while now < 31.0:
         for reply in replies:
             reply.since = reply.called_at
         winner, again_at = budgets.pick(replies, (), now)
@@ -244,6 +244,15 @@ def test_replies_in_one_channel_take_turns_and_spend_what_comes_in() -> None:
         shown.append(winner.name)
     assert 31 <= len(shown) <= 33
     assert all(len(set(shown[at : at + 3])) == 3 for at in range(len(shown) - 2))
+
+
+def test_where_the_bucket_is_full_no_reply_waits_for_its_turn() -> None:
+    budgets, replies = pace(), [OneOfSeveral(str(n), Priority.FIRST) for n in range(3)]
+    for reply in replies:
+        budgets.joined(reply.chat)
+        budgets.spend(reply, 0.0)
+        reply.priority = Priority.PREVIEW
+    assert grants_from(budgets, replies[0], 0.0, 1.0)[0] < 1.0
 
 
 def test_the_more_replies_in_a_chat_the_more_is_left_for_their_finals() -> None:
