@@ -345,11 +345,12 @@ class Pace:
         if filled_at > now:
             return min(filled_at, chat.last_call + 1.0 / (BELOW_RESERVE * bucket.rate))
         gap = self._gap(bucket, kept, now - reply.begun, now)
-        at = chat.last_call + max(PREVIEW_GAP, gap)
         if bucket.full(now):
-            return at  # What comes in while it is full is lost.
+            # What comes in meanwhile is lost, so neither the gap nor its turn is waited for.
+            return chat.last_call + max(PREVIEW_GAP, gap / 2)
         # Replies that share a bucket take turns: what was shown a moment ago is nearly new.
-        return max(at, reply.called_at + OWN_TURN * chat.replies * gap)
+        turn = reply.called_at + OWN_TURN * chat.replies * gap
+        return max(chat.last_call + max(PREVIEW_GAP, gap), turn)
 
     def _gap(self, bucket: Bucket, kept: float, elapsed: float, now: float) -> float:
         """Seconds between two previews in a chat: what is left is spread over what is to come.
