@@ -64,7 +64,7 @@ _SPOILERS_SHOWN = str.maketrans("\x01\x02\x03^\x05", "<~:|^")
 # stand by twos is no row. (A bar that ends the text may be half of what is to come.)
 _TABLE = re.compile(r"^.+\n(?=.*-)(?=.*\|)[ \t>|:*+-]+$(?:\n(?![ \t>]*$).*)*\n?", re.MULTILINE)
 _NO_ROW = re.compile(r"^(?=.*\|\|)(?:[^|\\\n]|\\.|\|\|(?!\|))*(?:\|\Z|\\?$)(?!\|)", re.MULTILINE)
-_BARS = re.compile(r"(\\.)|(?<!\|)\|\|(?!\|)")
+_BARS = re.compile(r"(\\.|\|{3,})|\|\|")
 _NAMES = {"Superscript": "Spoiler"}
 """What the parser calls otherwise."""
 _SPECIAL = re.compile(

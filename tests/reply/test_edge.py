@@ -56,6 +56,7 @@ def shown(markdown: str) -> str:
         ("||hid", "h(hid)"),
         ("||hid **bo|", "h(hid b(bo))"),
         ("||hid||", "h(hid)"),
+        ("||a \\|", "h(a |)"),
         ("a || b", "a || b"),
         ("a _b", "a i(b)"),
         ("**(note", "b((note)"),

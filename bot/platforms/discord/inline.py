@@ -159,7 +159,8 @@ class Writer:
         closing = "".join(reversed(self._open[kept:]))
         if not closing:
             return
-        if closing.startswith(STRUCK) and self.ends_with("~"):
+        # These end where they are first written, be it behind a backslash.
+        if closing.startswith((STRUCK, HIDDEN)) and self.ends_with(closing[0]):
             closing = ZERO_WIDTH + closing
         self._pieces.append(closing)
         self._bare_url = None

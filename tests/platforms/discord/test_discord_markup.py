@@ -67,6 +67,7 @@ def test_a_span_is_written_as_discord_has_it(markdown: str, discord: str) -> Non
         ("||a `x*y` b||", "||a `x*y` b||"),
         ("||**a `x*y` b**||", "||**a** `x*y` **b**||"),
         ("~~a\\~~~", f"~~a\\~{ZERO_WIDTH}~~"),
+        ("||a\\|||", f"||a|{ZERO_WIDTH}||"),
         ("*a\\\\*", "*a\\\\*"),
     ],
 )
