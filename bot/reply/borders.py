@@ -139,6 +139,7 @@ _BEFORE_BLOCK = re.compile(r"[ \t>]*")
 _FENCE = re.compile(r"`+|~+")
 _NEWLINE = re.compile(r"\n")
 _SPACE_IN_LINE = re.compile(r"(?<=[^ \t\n])[ \t]+(?=[^ \t\n])")
+_BRACKETS = {"[": 1, "![": 1, "]": -1}
 _URL_ENDS = re.compile(r"[<>\n\\]")
 _OPENERS = SPANS | {"TaskListMarker"}
 _INLINE_ENDS = (ATOMS | {f"/{kind}" for kind in SPANS}) - _OPENERS
@@ -157,6 +158,7 @@ class _Walk:
         self._spans: tuple[_Span, ...] = ()
         self._header: tuple[str, ...] = ()  # of the open table, if it is to be repeated
         self._in_cell = False
+        self._brackets = 0  # open in the text; parted from its bracket, one would end the link
         self._previous = _END
 
     def take(self, token: Token, following: Token) -> None:
@@ -254,7 +256,7 @@ class _Walk:
 
     def _add(self, rank: Rank, end: int, start: int, *, at_line: bool = False) -> None:
         # A backslash at the end would take the meaning from what closes the page.
-        if end and self._source[end - 1] != "\\":
+        if end and self._source[end - 1] != "\\" and not (self._brackets and self._spans):
             self.found.append(
                 Border(end, start, rank, at_line, self._containers, self._leaf, self._spans)
             )
@@ -274,6 +276,8 @@ class _Walk:
         is_autolink = self._spans and self._spans[-1].opening == "<"
         if is_autolink or not verbatim(self._source, token):
             return
+        if token.value in _BRACKETS and not escaped(self._source, token.start):
+            self._brackets = max(0, self._brackets + _BRACKETS[token.value]) if self._spans else 0
         closes = following.kind.startswith("/")
         for space in _SPACE.finditer(token.value):
             first, last = not space.start(), space.end() == len(token.value)

@@ -17,28 +17,34 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from bot.reply.markdown import SPANS, Token, clean, escaped, parse_last_leaf, verbatim
+from bot.reply.markdown import ATOMS, SPANS, Token, clean, escaped, parse_last_leaf, verbatim
 
 LONGEST_LINK_TEXT = 200
 """Characters. `[` is text where no `]` follows for so long: better a flicker than a stall."""
+LONGEST_HEADER = 200
+"""Characters. `a | b` is text, and no table's header, where its line goes on for so long."""
 
 # A line of nothing but markers, and digits that may become one: a list item, a heading, a task
 # box, a rule, an underlined heading, a fence, a table's delimiter row, or the start of emphasis.
 _M = r"[ \t>*+=_~`#|:-]*+"
 _MARKERS_ONLY = re.compile(rf"{_M}(?:\d{{1,9}}[.)]?{_M})?(?:\[[ xX]?\]?{_M})?")
-_CONTAINERS = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+"
+_CONTAINERS = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t][ \t>]*+)*+"
 _FENCE = re.compile(r"`+|~+")
 _FENCE_OPENING = re.compile(rf"{_CONTAINERS}(?:```+[^`]*|~~~+.*)")
 _FENCE_CLOSING = re.compile(r"[ \t>]*+(?:`+|~+)[ \t]*")
-_TABLE_ROW = re.compile(rf"{_CONTAINERS}\|(?!\|[^\s|])")
+_ROW_OPENING = re.compile(rf"{_CONTAINERS}(?=\|(?!\|[^\s|]))")
+_BAR = re.compile(r"(?<!\|)\|(?!\|)")
 
 # The start of an image, a strikethrough, an entity or an autolink, or a backslash.
 _WAITING = re.compile(
     r"(?:!+|(?<!~)~|&(?:\#?[0-9A-Za-z]{0,31})|<(?:[0-9A-Za-z][!-;=?-_a-~]*)?|\\)\Z"
 )
-# What may follow `[text]` in a link that is not closed yet: (url "title"
+# What may follow `[text]` in a link that is not closed yet: (url "title"; in a quote, `>` begins
+# the lines.
+_TITLES = r"""(?: "(?:[^"\\]|\\.)*+"? | '(?:[^'\\]|\\.)*+'? | \((?:[^()\\]|\\.)*+\)? ) \\?"""
 _DESTINATION = re.compile(
-    r"""\(\s*+(?:<[^<>\n]*>?|[^\s<]\S*)?(?:\s+(?:"[^"]*"?|'[^']*'?|\([^()]*\)?)?\s*)?"""
+    rf"\( [\s>]*+ (?: <[^<>\n]*>? | [^\s<]\S* )? (?: \s[\s>]*+ (?:{_TITLES})? \s* )?",
+    re.VERBOSE | re.DOTALL,
 )
 
 # What may stand after the text of a block that goes on.
@@ -62,9 +68,9 @@ def heal(markdown: str) -> str:
     text = _without_marker_line(source)
     leaf = parse_last_leaf(text)
     if _is_open_code_block(text, leaf):
-        return text if _FENCE_CLOSING.fullmatch(source, len(text)) else source
-    finished = _without_unfinished(text, leaf)
-    if finished != text:
+        return source if _goes_on_as_code(source, len(text)) else text
+    # What is held back may uncover what waits, too.
+    while (finished := _without_unfinished(text, leaf)) != text:
         text = finished
         leaf = parse_last_leaf(text)
     return _with_emphasis_closed(text, leaf)
@@ -100,6 +106,14 @@ def _is_open_code_block(text: str, leaf: list[Token]) -> bool:
     return not closed and not text[block.end :].strip()
 
 
+def _goes_on_as_code(source: str, line: int) -> bool:
+    """Whether the last line, of markers only, belongs to the code above it, and can't close it."""
+    if line == len(source) or _FENCE_CLOSING.fullmatch(source, line):
+        return False
+    leaf = parse_last_leaf(source)
+    return bool(leaf) and leaf[0].kind == "CodeBlock"
+
+
 def _is_open(text: str, leaf: list[Token]) -> bool:
     """Whether what is added to `text` may belong to this block of text."""
     if not leaf or leaf[0].kind == "CodeBlock":
@@ -115,18 +129,41 @@ def _without_unfinished(text: str, leaf: list[Token]) -> str:
         return text
     end = leaf[-1].end
     line = text.rfind("\n", 0, end) + 1
-    if leaf[0].kind not in ("Heading", "TableCell") and _TABLE_ROW.match(text, line, end):
-        return _without_marker_line(text[: max(line, leaf[1].start)])
+    if leaf[0].kind not in ("Heading", "TableCell"):
+        header = _header_start(text, leaf, line)
+        if header is not None:
+            return _without_marker_line(text[:header])
     runs = _runs(text, leaf)
     link = _unfinished_link(text[:end], runs)
     code = next((run for run in runs if run.text[0] == "`"), None)
     if code and (link is None or code.start < link):
-        return _with_code_closed(text[:end], code)
-    waiting = _WAITING.search(text, leaf[-1].start, end)
+        # In a cell, a backslash may be there for the bar behind it.
+        waiting_too = "\\" if leaf[0].kind == "TableCell" else ""
+        return _with_code_closed(text[:end], code, waiting_too)
+    undelimited = _without_delimiters(text[:end], leaf[0].start)
+    if len(undelimited) < end:
+        return _without_marker_line(undelimited)
+    word = max(leaf[0].start, *(text.rfind(space, 0, end) for space in " \t\n"))
+    waiting = _WAITING.search(text, word, end)
     held = [link] if link is not None else []
     if waiting and not escaped(text, waiting.start()):
         held.append(waiting.start())
     return _without_marker_line(text[: min(held)]) if held else text
+
+
+def _header_start(text: str, leaf: list[Token], line: int) -> int | None:
+    """Where the last line's first bar is, if that line may become a table's header."""
+    end = leaf[-1].end
+    opening = _ROW_OPENING.match(text, line, end)
+    if opening:
+        return opening.end()
+    if end - line > LONGEST_HEADER:
+        return None
+    for bar in _BAR.finditer(text, line, end):
+        token = next(each for each in leaf if each.end > bar.start() and each.kind in ATOMS)
+        if token.kind == "Text" and not escaped(text, bar.start()):
+            return bar.start()
+    return None
 
 
 def _runs(text: str, leaf: list[Token]) -> list[_Run]:
@@ -161,35 +198,28 @@ def _unfinished_link(text: str, runs: list[_Run]) -> int | None:
     return min(starts, default=None)
 
 
-def _with_code_closed(text: str, opening: _Run) -> str:
+def _with_code_closed(text: str, opening: _Run, waiting_too: str) -> str:
     """Close inline code, or hold it back while there is nothing in it."""
-    code = text[opening.end :].rstrip("` \t\n")
+    code = text[opening.end :].rstrip("` \t\n" + waiting_too)
     if not code.strip("> \t\n"):
         return _without_marker_line(text[: opening.start])
     return text[: opening.end] + code + opening.text
 
 
+def _without_delimiters(text: str, start: int) -> str:
+    """Without delimiters at the very end: what they open or close depends on what follows them."""
+    end = max(start, len(text.rstrip("*_~|")))
+    return text[: end + escaped(text, end)]
+
+
 def _with_emphasis_closed(text: str, leaf: list[Token]) -> str:
-    """Close emphasis that is open, and hold back delimiters at the very end."""
+    """Close emphasis that is open."""
     if not _is_open(text, leaf):
         return text
-    end = _end_without_delimiters(text, leaf)
-    closers = [run.text for run in _live_runs(text, leaf) if run.end < end and _opens(text, run)]
-    if not closers and end == leaf[-1].end:
+    closers = [run.text for run in _live_runs(text, leaf) if _opens(text, run)]
+    if not closers:
         return text
-    return text[:end].rstrip() + "".join(reversed(closers))
-
-
-def _end_without_delimiters(text: str, leaf: list[Token]) -> int:
-    end = leaf[-1].end
-    for token in reversed(leaf):
-        if token.kind != "Text" or not verbatim(text, token):
-            break
-        first = token.start + escaped(text, token.start)
-        end = max(first, token.start + len(token.value.rstrip("*_~|")))
-        if end > token.start:
-            break
-    return end
+    return text[: leaf[-1].end].rstrip() + "".join(reversed(closers))
 
 
 def _live_runs(text: str, leaf: list[Token]) -> list[_Run]:

@@ -60,11 +60,11 @@ _MARKER = re.compile(r"[\s>]*((?:[-*+]|\d{1,9}[.)])(?: {1,4}(?=[^ \n])| ?))")
 _HIDDEN = str.maketrans("<~:", "\x01\x02\x03")
 _SHOWN = str.maketrans("\x01\x02\x03", "<~:")
 _SPOILERS_SHOWN = str.maketrans("\x01\x02\x03^\x05", "<~:|^")
-# Where there are tables, a line in which bars stand by twos is no row of them. (A bar, or a
-# backslash, that ends the text may be half of what is to come.)
-_TABLE = re.compile(r"^(?=.*-)(?=.*\|)[ \t>|:*+-]+$", re.MULTILINE)
-_NO_ROW = re.compile(r"^(?=.*\|\|)(?:[^|\\\n]|\\.|\|\|(?!\|))*(?:[|\\]\Z|$)(?!\|)", re.MULTILINE)
-_BARS = re.compile(r"(\\.)|(?<!\|)\|\|(?!\|)")
+# A table goes from the line above its delimiter row to an empty line. There, a line in which bars
+# stand by twos is no row. (A bar that ends the text may be half of what is to come.)
+_TABLE = re.compile(r"^.+\n(?=.*-)(?=.*\|)[ \t>|:*+-]+$(?:\n(?![ \t>]*$).*)*\n?", re.MULTILINE)
+_NO_ROW = re.compile(r"^(?=.*\|\|)(?:[^|\\\n]|\\.|\|\|(?!\|))*(?:\|\Z|\\?$)(?!\|)", re.MULTILINE)
+_BARS = re.compile(r"(\\.|\|{3,})|\|\|")
 _NAMES = {"Superscript": "Spoiler"}
 """What the parser calls otherwise."""
 _SPECIAL = re.compile(
@@ -121,9 +121,14 @@ def _with_spoilers(source: str) -> str:
     Every caret is hidden: what the parser gives back as one was a bar.
     """
     source = source.replace("^", "\x05")
-    if not _TABLE.search(source):
-        return _BARS.sub(_as_superscript, source)
-    return _NO_ROW.sub(lambda line: _BARS.sub(_as_superscript, line[0]), source)
+    parts, end = [], 0
+    for table in _TABLE.finditer(source):
+        parts += [
+            _BARS.sub(_as_superscript, source[end : table.start()]),
+            _NO_ROW.sub(lambda line: _BARS.sub(_as_superscript, line[0]), table[0]),
+        ]
+        end = table.end()
+    return "".join([*parts, _BARS.sub(_as_superscript, source[end:])])
 
 
 def _as_superscript(bars: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ from markdown_documents import (
 )
 
 from bot.platforms.telegram.markup import TelegramMarkup
-from bot.reply.edge import LONGEST_LINK_TEXT, heal
+from bot.reply.edge import LONGEST_HEADER, LONGEST_LINK_TEXT, heal
 from bot.reply.markdown import clean
 
 MARKUP = TelegramMarkup()
@@ -56,6 +56,7 @@ def shown(markdown: str) -> str:
         ("||hid", "h(hid)"),
         ("||hid **bo|", "h(hid b(bo))"),
         ("||hid||", "h(hid)"),
+        ("||a \\|", "h(a |)"),
         ("a || b", "a || b"),
         ("a _b", "a i(b)"),
         ("**(note", "b((note)"),
@@ -66,6 +67,9 @@ def shown(markdown: str) -> str:
         ("> quote **b\n> c", "quote b(b\nc)"),
         ("1. **Bold** and *it", "1. b(Bold) and i(it)"),
         ("- [x] **don", "☑ b(don)"),
+        ("_**snake_", "b(i(snake))"),
+        ("`a*", "c(a*)"),
+        ("[`a]`", ""),
     ],
 )
 def test_open_emphasis_and_code_are_closed(cut: str, seen: str) -> None:
@@ -77,6 +81,7 @@ def test_open_emphasis_and_code_are_closed(cut: str, seen: str) -> None:
     [
         *("[te", "[text]", "[text](", "[text](http://exa", '[text](http://e "ti', "![al", "!"),
         *("&", "&am", "&#3", "<", "<htt", "<https://exa", "\\", "**", "[![alt](i)](ur", "~"),
+        *("<https://exa_mple*a", '[text](http://e "a \\" ti', "| a", "| a | b", "[`te]`"),
     ],
 )
 def test_an_inline_construct_waits_for_its_end(waiting: str) -> None:
@@ -88,6 +93,7 @@ def test_an_inline_construct_waits_for_its_end(waiting: str) -> None:
     [
         *("-", "- ", "- [", "- [ ]", "*", "1", "1.", "12. ", "#", "## ", ">", "--", "---", "==="),
         *("`", "``", "```", "```py", "~~~", "1. ```p", "| a | b |", "| a | b |\n|--", "- [te"),
+        *("- > ```p", "> - > | a | b |"),
     ],
 )
 def test_a_line_that_may_become_anything_waits(waiting: str) -> None:
@@ -127,6 +133,9 @@ def test_brackets_that_stay_open_are_text_in_the_end() -> None:
         ("```\n**a", "p(**a)"),
         ("> ```\n> x\n> `", "p(x)"),
         ("- a\n  ```\n  x\n  ``", "• a\np(x)"),
+        ("    x\n|", "p(x)"),
+        ("    x\n    |", "p(x\n|)"),
+        ("> ```\n> x\n**", "p(x)"),
     ],
 )
 def test_an_open_fence_is_a_code_block(cut: str, seen: str) -> None:
@@ -138,6 +147,36 @@ def test_a_table_is_shown_once_its_second_line_is_complete() -> None:
     assert [shown(table[:n]) for n in range(len(table))] == [""] * len(table)
     assert shown(table) == "p(a │ b\n──┼──)"
     assert shown(f"{table}| 1 | **tw") == "p(a │ b\n──┼───\n1 │ tw)"
+
+
+def test_a_table_without_outer_bars_shows_no_bar_before_its_second_line_is_complete() -> None:
+    table = "a | b\n--|--\n"
+    assert {shown(table[:n]) for n in range(1, len(table))} == {"a"}
+    assert shown(table) == "p(a │ b\n──┼──)"
+    assert shown("a | b\nc") == "a | b\nc"
+    assert shown("`ps | wc` is x") == "c(ps | wc) is x"
+    text = "P(A | B) is" + " long" * LONGEST_HEADER
+    assert shown(text) == text
+
+
+def test_a_link_in_a_quote_waits_for_its_title_in_the_next_line() -> None:
+    assert shown("> see [a](http://e\n> 'ti") == "see"
+
+
+def test_a_hard_break_waits_for_its_next_line() -> None:
+    assert shown("a\\\n-") == shown("a\\\n&") == "a"
+
+
+def test_a_backslash_in_a_cells_code_waits_for_the_bar_behind_it() -> None:
+    assert shown("| a |\n|---|\n| `x\\") == "p(a\n─\nx)"
+    assert shown("| a |\n|---|\n| `x\\|y`") == "p(a\n───\nx|y)"
+
+
+def test_a_table_below_it_does_not_reveal_a_spoiler() -> None:
+    table = "| a |\n|---|\n| b |"
+    assert shown(f"||x\ny||\n\n{table}") == f"h(x\ny)\n\n{shown(table)}"
+    assert shown(f"||x|| | y\nz\n\n{table}") == f"h(x) | y\nz\n\n{shown(table)}"
+    assert shown(f"{table}\n\n||x||\\\ny") == f"{shown(table)}\n\nh(x)\ny"
 
 
 def test_emphasis_that_never_closes_is_text_once_its_block_ends() -> None:

@@ -126,11 +126,13 @@ class Containers:
             containers.pop()
         prefix = ""
         depth = 0  # in lists that Discord sees
+        after_text = False  # what Discord takes for text stands before it on the line
         for container in containers:
             container.has_lines = True
             if container.marker:
                 is_empty = empty and container is containers[-1]
-                prefix += self._first(container, depth, is_empty=is_empty)
+                prefix += self._first(container, depth, is_empty=is_empty, after_text=after_text)
+                after_text = not container.rest
             else:
                 prefix += container.rest
             if container.is_item and container.rest:
@@ -138,7 +140,7 @@ class Containers:
         del self._lists[depth:]
         return prefix
 
-    def _first(self, item: _Container, depth: int, *, is_empty: bool) -> str:
+    def _first(self, item: _Container, depth: int, *, is_empty: bool, after_text: bool) -> str:
         """The marker of an item, which makes it one for Discord, too, if it can."""
         number, marker, item.marker = item.number, item.marker, ""
         current = self._lists[depth] if depth < len(self._lists) else None
@@ -146,7 +148,7 @@ class Containers:
         del self._lists[depth:]
         if is_empty:
             return (marker if number else _BULLET) + item.box
-        if number < 0 or renumbered or depth == _DEEPEST:
+        if after_text or number < 0 or renumbered or depth == _DEEPEST:
             text = marker.replace(".", "\\.") if number else _BULLET
             return f"{text} {item.box}"
         first = f"{marker} " if number else "- "

@@ -34,6 +34,9 @@ ZERO_WIDTH = "\u200b"
 INTERRUPTS = re.compile(r"\*|~~|\|\||[~\\|]\Z")
 """Finds code and URLs that would end the bold, italic or struck text around them."""
 
+ENDS_SPOILER = re.compile(r"\|\||[\\|]\Z")
+"""Finds those that would end the spoiler around them."""
+
 URL_MAY_END = re.compile(r"""\A[.,:;"')\]]*""")
 """What follows a bare URL before white space is no part of it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.platforms.discord.dialect import (
+    ENDS_SPOILER,
     INTERRUPTS,
     URL_MAY_END,
     ZERO_WIDTH,
@@ -124,7 +125,9 @@ class Writer:
         """Write what can't be escaped: it stands in no span that it would end."""
         wanted = self._wanted
         if INTERRUPTS.search(markdown):
-            self._wanted = []
+            # What is hidden stays hidden where it can.
+            hidden = HIDDEN in wanted and not ENDS_SPOILER.search(markdown)
+            self._wanted = [HIDDEN] if hidden else []
         self._put(markdown)
         self._wanted = wanted
 
@@ -156,7 +159,8 @@ class Writer:
         closing = "".join(reversed(self._open[kept:]))
         if not closing:
             return
-        if closing.startswith(STRUCK) and self.ends_with("~"):
+        # These end where they are first written, be it behind a backslash.
+        if closing.startswith((STRUCK, HIDDEN)) and self.ends_with(closing[0]):
             closing = ZERO_WIDTH + closing
         self._pieces.append(closing)
         self._bare_url = None

@@ -64,7 +64,10 @@ def test_a_span_is_written_as_discord_has_it(markdown: str, discord: str) -> Non
         ("**a** **b**", "**a b**"),
         ("**a\nb**", "**a**\n**b**"),
         ("**a `x*y` b**", "**a** `x*y` **b**"),
+        ("||a `x*y` b||", "||a `x*y` b||"),
+        ("||**a `x*y` b**||", "||**a** `x*y` **b**||"),
         ("~~a\\~~~", f"~~a\\~{ZERO_WIDTH}~~"),
+        ("||a\\|||", f"||a|{ZERO_WIDTH}||"),
         ("*a\\\\*", "*a\\\\*"),
     ],
 )
@@ -242,6 +245,7 @@ def test_lists_are_nested_by_the_width_of_their_first_marker(markdown: str, disc
         ("01. a", "01. a"),
         ("1) a\n2) b", "1) a\n2) b"),
         ("- a\n\n1. b", "• a\n\n1. b"),
+        ("0. - a\n   - b", "0. • a\n• b"),
         ("1. a\n   ```\n   x\n   ```\n2. b", "1. a\nx\n\n2. b"),
         ("7. \x04\n\n   - a\n8. b", "• a\n\n8. b"),
     ],
