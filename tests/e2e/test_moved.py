@@ -89,6 +89,7 @@ async def test_the_questions_that_waited_are_answered_in_order(
     for number in range(5):
         await ada.say(f"q{number}")
     await tg.until(lambda: len(tg.updates) == 0)
+    await llm.until(lambda: len(llm.requests) == 1)  # The silence is for this run.
     await bot.kill()
     assert "answers that are still owed: 5;" in await moved(bot, postgres_url)
     await bot.start()
