@@ -62,7 +62,9 @@ _SHOWN = str.maketrans("\x01\x02\x03", "<~:")
 _SPOILERS_SHOWN = str.maketrans("\x01\x02\x03^\x05", "<~:|^")
 # A table goes from the line above its delimiter row to an empty line. There, a line in which bars
 # stand by twos is no row. (A bar that ends the text may be half of what is to come.)
-_TABLE = re.compile(r"^.+\n(?=.*-)(?=.*\|)[ \t>|:*+-]+$(?:\n(?![ \t>]*$).*)*\n?", re.MULTILINE)
+_TABLE = re.compile(
+    r"^.+\n(?=[ \t>|:*+-]+$)(?=.*-)(?=.*\|).+(?:\n(?![ \t>]*$).*)*\n?", re.MULTILINE
+)
 _NO_ROW = re.compile(r"^(?=.*\|\|)(?:[^|\\\n]|\\.|\|\|(?!\|))*(?:\|\Z|\\?$)(?!\|)", re.MULTILINE)
 _BARS = re.compile(r"(\\.|\|{3,})|\|\|")
 _NAMES = {"Superscript": "Spoiler"}

@@ -82,7 +82,7 @@ _LITERALS = {
     "a&b": "a&b",
 }
 _ODD = [
-    *("snake_case", "a_b_c", "x[0]", "[x]", "[^1]", "[a][b]", "(a)", "(a [b])", "wow!", "#1", "C#"),
+    *("snake_case", "a_b_c", "x[0]", "[y]", "[^1]", "[a][b]", "(a)", "(a [b])", "wow!", "#1", "C#"),
     *("2 * 3", "2 ** 3", "a < b", "a <= b", "x -> y", "1.5", "50%", "~5", "a~b", "1-2", "C++"),
     *("List<String>", "<br>", "<b>x</b>", "<T", "</div>", "<!-- c -->", '<a href="b">', "x || y"),
     *("www.e.org", "a@b.org", ":smile:", "a:b", "e.g. x", "x..."),
@@ -161,8 +161,9 @@ def _formatted(draw: Draw, depth: int, free: frozenset[str]) -> Built:
     inner = draw(inlines(depth - 1, free - barred, most=3))
     if kind == 1:
         inner = joined([text("("), inner, text(")")])
-    if style == "spoiler" and "|" in (inner.source[0], inner.source[-1]):
-        inner = joined([text("x"), inner, text("x")])
+    # Bars or tildes beside their own kind would be longer delimiters.
+    if delimiter in ("||", "~~") and delimiter[0] in (inner.source[0], inner.source[-1]):
+        inner = joined([text("a "), inner, text(" b")])
     return _around(delimiter, inner, delimiter).styled(style)
 
 
