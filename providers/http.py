@@ -125,6 +125,7 @@ class Body:
     def __init__(
         self, response: aiohttp.ClientResponse, timeouts: Timeouts, first_byte_at: float | None
     ) -> None:
+        self._response = response
         self._content = response.content
         self._timeouts = timeouts
         self._deadline = first_byte_at
@@ -146,7 +147,7 @@ class Body:
         idle = min(self._timeouts.idle, patience or self._timeouts.idle)
         loop = asyncio.get_running_loop()
         if (wait := self._read_at + _rhythm.gap - loop.time()) > 0:
-            await asyncio.sleep(wait)
+            await self._rest(wait)
         if chunk := self._arrived():
             self._deadline, self._read_at = None, loop.time()
             return chunk
@@ -165,6 +166,22 @@ class Body:
         self._deadline = None
         self._read_at = loop.time()
         return chunk
+
+    async def _rest(self, seconds: float) -> None:
+        """Leave what arrives meanwhile to the system, from which it is taken all at once then.
+
+        Taking in each piece as it comes is most of what many answers cost.
+        """
+        connection = self._response.connection
+        transport = connection.transport if connection else None
+        if transport is None or transport.is_closing():
+            await asyncio.sleep(seconds)
+            return
+        transport.pause_reading()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            transport.resume_reading()
 
     def _arrived(self) -> bytes:
         """What is here already, without the cost of a time-out; b"" where that can't be told."""

@@ -8,10 +8,12 @@ import socket
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
 from wire import (
+    Outcome,
     Reader,
     Received,
     Writer,
@@ -48,6 +50,9 @@ from providers.http import endpoint
 from providers.openai import OpenAI
 from providers.redact import redact
 from providers.registry import create
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = "s3cr3t-key/+value"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -387,6 +392,58 @@ def test_everything_works_on_uvloop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(main()) == "hi"
+
+
+LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+CROWD, PIECES = 40, 60
+"""Answers at once, of so many pieces each."""
+
+
+async def drip(_: Received, reader: Reader, writer: Writer) -> None:
+    """An answer in pieces, far apart enough to be read one by one; then the connection breaks."""
+    writer.write(head(200, "Transfer-Encoding: chunked"))
+    for number in range(PIECES):
+        if writer.is_closing():
+            return
+        writer.write(in_chunks(events(delta(f"w{number} ")), end=False))
+        await asyncio.sleep(0.01)
+
+
+@LOOPS
+def test_of_many_answers_at_once_what_has_arrived_is_taken_in_together(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> list[Outcome]:
+        async with serve(drip) as wire:
+            return await asyncio.gather(*(ask(openai(wire.url)) for _ in range(CROWD)))
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        answers = runner.run(main())
+    whole = "".join(f"w{number} " for number in range(PIECES))
+    assert [answer.text for answer in answers] == [whole] * CROWD
+    assert {type(answer.error) for answer in answers} == {ConnectionFailedError}
+    assert sum(len(answer.events) for answer in answers) < CROWD * PIECES / 2
+
+
+@LOOPS
+def test_many_answers_can_be_given_up_while_their_next_pieces_are_let_gather(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> list[object]:
+        async with serve(drip) as wire:
+            provider = openai(wire.url)
+            streams = [provider.stream([user("hello")]) for _ in range(CROWD)]
+            await asyncio.gather(*map(anext, streams))
+            reading = [asyncio.ensure_future(anext(stream)) for stream in streams]
+            await asyncio.sleep(0.01)
+            await provider.close()
+            for task in reading:
+                task.cancel()
+            return await asyncio.gather(*reading, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        ends = runner.run(main())
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * CROWD
 
 
 async def test_a_host_that_no_name_can_have_is_told_as_a_setting() -> None:
