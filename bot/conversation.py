@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_BEFORE = (
+    sa.select(turns)
+    .where(turns.c.chat == sa.bindparam("chat"), turns.c.seq < sa.bindparam("turn"))
+    .where(turns.c.command.in_(("", RETRY, NEW)))
+    .order_by(turns.c.seq.desc())
+)
+
+
 def window(db: sa.Connection, turn: Turn, budget: int, cost: Callable[[Turn], int]) -> list[Turn]:
     """As `History.window`."""
     kept: list[Turn] = []
@@ -54,13 +62,7 @@ def line(db: sa.Connection, turn: Turn) -> Iterator[Turn]:
 
 def _before(db: sa.Connection, turn: Turn) -> Iterator[Turn]:
     """The turns of the same chat, newest first; what was only heard is not among them."""
-    query = (
-        sa.select(turns)
-        .where(turns.c.chat == str(turn.key.chat), turns.c.seq < turn.seq)
-        .where(turns.c.command.in_(("", RETRY, NEW)))
-        .order_by(turns.c.seq.desc())
-    )
-    return map(turn_of, db.execute(query))
+    return map(turn_of, db.execute(_BEFORE, {"chat": str(turn.key.chat), "turn": turn.seq}))
 
 
 def _named(db: sa.Connection, turn: Turn) -> Turn | None:

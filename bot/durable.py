@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,6 +72,9 @@ class TurnQueue:
         self._running: set[asyncio.Task[object]] = set()
         self._wakes: set[asyncio.Task[None]] = set()
         self._waking = asyncio.Lock()
+        # SQLite takes one writer, and whoever meets another sleeps for milliseconds at a time.
+        shared = storage.is_postgresql(database)
+        self._writing = nullcontext() if shared else asyncio.Lock()
         self._wake_owed = False
         """A claim is asked for that has not begun: it will see what is put until then."""
         self._unbegun = 0
@@ -119,7 +123,8 @@ class TurnQueue:
         put again. With `here` this replica looks for it first, wherever its lane is at home.
         """
         with SetWorkflowID(str(key)), SetEnqueueOptions(queue_partition_key=lane, priority=order):
-            await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
+            async with self._writing:
+                await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
         home = self._replicas.id if here else self._replicas.home(lane)
         if home == self._replicas.id:
             self._wake(unbegun=1)
@@ -260,7 +265,8 @@ class TurnQueue:
         task.add_done_callback(self._wakes.discard)
 
     async def _claim(self) -> None:
-        async with self._waking:
+        # Those that are being put go first: one look finds them all.
+        async with self._waking, self._writing:
             self._wake_owed = False
             try:
                 if self._queue is None:

@@ -16,6 +16,7 @@ from bot.messages import ChatKey, TurnKey
 from bot.schema import forgotten, lessons, turns
 
 CHATS_AT_ONCE: Final = 100
+_NEWEST = sa.select(forgotten.c.message).where(forgotten.c.chat == sa.bindparam("chat"))
 
 
 class Swept(NamedTuple):
@@ -93,8 +94,7 @@ def forget(db: sa.Connection, chat: str, newest: int, *, before: int | None = No
 
 def is_forgotten(db: sa.Connection, key: TurnKey) -> bool:
     """Whether its chat was erased after this message was written."""
-    mine = sa.select(forgotten.c.message).where(forgotten.c.chat == str(key.chat))
-    newest = db.execute(mine).scalar()
+    newest = db.execute(_NEWEST, {"chat": str(key.chat)}).scalar()
     return newest is not None and 0 < key.number <= newest
 
 

@@ -31,6 +31,14 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+# What every turn asks for, built once: to build a statement takes longer than to carry it out.
+_TURN = sa.select(turns).where(turns.c.key == sa.bindparam("key"))
+_MESSAGES = (
+    sa.select(posted.c.page, posted.c.message)
+    .where(posted.c.turn == sa.bindparam("turn"))
+    .order_by(posted.c.page)
+)
+_UPDATE = sa.update(turns).where(turns.c.seq == sa.bindparam("turn"))
 _UNUSABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
 """Locked, full, restarted, read-only, out of reach: it may be better later."""
 LESSONS_LAST = 7 * 86400.0
@@ -52,6 +60,11 @@ class History:
         storage.migrate(self._engine)
         shared = storage.is_postgresql(database)
         self._insert = postgresql.insert if shared else sqlite.insert
+        self._insert_turn = self._insert(turns).on_conflict_do_nothing(index_elements=["key"])
+        message = self._insert(posted)
+        self._insert_message = message.on_conflict_do_update(
+            index_elements=["turn", "page"], set_={"message": message.excluded.message}
+        )
         threads = storage.CONNECTIONS if shared else 1
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="history")
 
@@ -194,7 +207,7 @@ class History:
     async def _update(self, turn: Turn, **values: object) -> None:
         def write() -> None:
             with self._engine.begin() as db:
-                db.execute(sa.update(turns).where(turns.c.seq == turn.seq).values(**values))
+                db.execute(_UPDATE, {"turn": turn.seq, **values})
 
         await self._run(write)
 
@@ -235,10 +248,8 @@ class History:
                 "parent_question_only": after.question_only if after else False,
                 "repeats": repeated.seq if repeated else None,
             }
-            db.execute(
-                self._insert(turns).values(values).on_conflict_do_nothing(index_elements=["key"])
-            )
-            return turn_of(db.execute(sa.select(turns).where(turns.c.key == str(key))).one())
+            db.execute(self._insert_turn, values)
+            return turn_of(db.execute(_TURN, {"key": str(key)}).one())
 
     def _hear(self, key: TurnKey, text: str, sender: str, after: After) -> After:
         heard = {
@@ -254,15 +265,13 @@ class History:
             "settled": True,
         }
         with self._engine.begin() as db:
-            db.execute(
-                self._insert(turns).values(heard).on_conflict_do_nothing(index_elements=["key"])
-            )
+            db.execute(self._insert_turn, heard)
             seq = db.execute(sa.select(turns.c.seq).where(turns.c.key == str(key))).scalar_one()
         return After(seq, question_only=True)
 
     def _turn(self, key: TurnKey) -> Turn | None:
         with self._engine.connect() as db:
-            row = db.execute(sa.select(turns).where(turns.c.key == str(key))).one_or_none()
+            row = db.execute(_TURN, {"key": str(key)}).one_or_none()
         return turn_of(row) if row is not None else None
 
     @staticmethod
@@ -325,16 +334,14 @@ class History:
             return [*map(TurnKey.parse, keys), *erasure.newest_forgotten(db, platform, since)]
 
     def _messages(self, turn: Turn) -> list[tuple[int, str]]:
-        query = sa.select(posted.c.page, posted.c.message).where(posted.c.turn == turn.seq)
         with self._engine.connect() as db:
-            return [(row.page, row.message) for row in db.execute(query.order_by(posted.c.page))]
+            return [(row.page, row.message) for row in db.execute(_MESSAGES, {"turn": turn.seq})]
 
     def _add_message(self, turn: Turn, number: int, message: str) -> None:
-        row = self._insert(posted).values(turn=turn.seq, page=number, message=message)
-        row = row.on_conflict_do_update(index_elements=["turn", "page"], set_={"message": message})
+        row = {"turn": turn.seq, "page": number, "message": message}
         # Where the chat was forgotten meanwhile, there is nothing that the message belongs to.
         with suppress(sa.exc.IntegrityError), self._engine.begin() as db:
-            db.execute(row)
+            db.execute(self._insert_message, row)
 
     def _remove_message(self, turn: Turn, message: str) -> None:
         with self._engine.begin() as db:

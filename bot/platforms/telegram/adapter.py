@@ -21,6 +21,7 @@ from telegram.error import (
 from bot.commands import COMMANDS
 from bot.platform import PlatformError
 from bot.platforms.telegram import errors
+from bot.platforms.telegram.in_order import InOrder
 from bot.platforms.telegram.incoming import read
 from bot.platforms.telegram.request import AiohttpRequest, proxy_for
 from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
@@ -143,13 +144,22 @@ class TelegramAdapter:
             except (AttributeError, KeyError, TypeError):
                 raise TelegramError("The answer is no list of updates") from None
 
+        in_order = InOrder()
+
+        async def keep(update: dict[str, Any]) -> None:
+            incoming = self._read(update)
+            if incoming is not None:
+                async with in_order.turn(incoming.chat, update["update_id"]):
+                    await self._take(incoming)
+
         while True:
             await self._replicas.lease.held()
-            for update in await self._insist(ask):
-                incoming = self._read(update)
-                if incoming is not None:
-                    await self._take(incoming)
-                offset = max(offset, update["update_id"] + 1)
+            updates = await self._insist(ask)
+            async with asyncio.TaskGroup() as keeping:
+                for update in updates:
+                    keeping.create_task(keep(update))
+            if updates:
+                offset = updates[-1]["update_id"] + 1
 
     def _read(self, body: dict[str, Any]) -> Incoming | None:
         try:

@@ -80,3 +80,39 @@ async def test_a_strange_answer_is_asked_for_again(server: Server, strange: obje
     assert incoming.text == "hello"
     assert server.offsets[:2] == [0, 0]
     assert 6 in server.offsets
+
+
+def update(number: int, chat: int) -> dict[str, object]:
+    message = UPDATE["message"] | {"message_id": number, "chat": {"id": chat, "type": "private"}}
+    return {"update_id": number, "message": message}
+
+
+async def test_messages_of_a_chat_are_kept_in_their_order_and_chats_beside_each_other(
+    server: Server,
+) -> None:
+    server.bodies = [{"ok": True, "result": [update(n, n % 3) for n in range(1, 10)]}]
+    begun: list[tuple[str, str]] = []
+    opened = asyncio.Event()
+
+    async def take(incoming: Incoming) -> None:
+        begun.append((incoming.chat.chat, incoming.key.message))
+        await opened.wait()
+
+    adapter = TelegramAdapter(
+        TelegramSettings(token=SecretStr("7:x"), api_url=server.url), take, Alone()
+    )
+    serving = asyncio.create_task(adapter.serve())
+    async with asyncio.timeout(20):
+        while len(begun) < 3:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+        held_up, acknowledged = list(begun), list(server.offsets)
+        opened.set()
+        while 10 not in server.offsets:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+    serving.cancel()
+    await adapter.close()
+    assert sorted(held_up) == [("0", "3"), ("1", "1"), ("2", "2")]
+    assert acknowledged == [0]
+    for chat in "012":
+        numbers = [int(message) for place, message in begun if place == chat][:3]
+        assert numbers == sorted(numbers)
