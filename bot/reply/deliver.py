@@ -39,6 +39,8 @@ UNKNOWN_CREATES = 8
 """Attempts at a page's create of which no answer came, about a minute in all. Each may leave an
 orphan; after so many in a row the platform is taken to swallow our messages and the reply is given
 up."""
+TYPING_AFTER = 0.3
+"""Seconds of silence before it is shown: where a text comes sooner, it would only cost its call."""
 TYPING_RETRY = 1.0
 """Seconds after which it is asked again whether there is a token for it."""
 TYPING_OVERLAP = 0.5
@@ -313,7 +315,8 @@ class Reply:
 
         It ends by itself, not by being cancelled: that could cut a request under way.
         """
-        while not self._text_shown.is_set():
+        again_in = TYPING_AFTER
+        while not await self._text_is_shown(again_in):
             again_in = TYPING_RETRY
             nothing_new = self._plan.overtaking or not self._plan.behind
             waiting = nothing_new and not self._plan.ended
@@ -324,6 +327,9 @@ class Reply:
                 except SurfaceError:
                     # Refused for its rate, too: actions have a budget of their own.
                     return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(again_in):
-                    await self._text_shown.wait()
+
+    async def _text_is_shown(self, within: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._text_shown.wait()
+        return self._text_shown.is_set()

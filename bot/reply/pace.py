@@ -47,8 +47,10 @@ LEARNING = 0.2
 """The weight of one answer in what is usual."""
 ROUND = 2.0
 """Seconds within which the bot's budget gives every reply a call: then first texts go first."""
-FIRST_RESERVE = 0.6
+FIRST_RESERVE = 0.1
 """The part of the bot's reserve that those first texts leave."""
+FIRST_PATIENCE = 1.5
+"""Seconds after which they go as far in a crowd, too."""
 FIRST_WEIGHT = 4.0
 """What the lag of a reader who has seen nothing of the reply yet is multiplied by in a crowd."""
 DISTRUST = 0.25
@@ -181,7 +183,7 @@ class Pace:
     ) -> tuple[W | None, float | None]:
         """Choose who may call now: finals, then first texts, then whose reader is furthest behind.
 
-        In a crowd a first text only counts for more than the same text below others: where
+        In a crowd a young first text only counts for more than the same text below others: where
         hundreds begin at once, it would show each reader one word, and nobody an answer.
 
         Returns the winner, or None and when to ask again (None: nobody waits, or for a chat that
@@ -190,11 +192,13 @@ class Pace:
         wanting: list[tuple[float, W]] = []
         again_at: float | None = None
         crowd = len(waiting) > ROUND * self._bot.rate
-        bot_at = self._bot_ready_at(crowd=crowd, now=now)
+        bot_at = self._bot_ready_at(now)
         first_weight = FIRST_WEIGHT if crowd else _BEFORE_PREVIEWS
         for reply in waiting:
             priority = reply.priority
             ready = bot_at[priority]
+            if crowd and priority is Priority.FIRST:
+                ready = min(bot_at[Priority.PREVIEW], max(ready, reply.since + FIRST_PATIENCE))
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
             else:
@@ -297,12 +301,12 @@ class Pace:
         self._bot.take(now)
         return True
 
-    def _bot_ready_at(self, *, crowd: bool, now: float) -> tuple[float, float, float]:
+    def _bot_ready_at(self, now: float) -> tuple[float, float, float]:
         """When the bot's budget lets a final, a first text and a preview through."""
         reserve = self._bot.budget.reserve
-        preview_at = self._bot.ready_at(1.0 + reserve, now)
-        first_at = preview_at if crowd else self._bot.ready_at(1.0 + FIRST_RESERVE * reserve, now)
-        return self._bot.ready_at(1.0, now), first_at, preview_at
+        kept = (0.0, FIRST_RESERVE * reserve, reserve)
+        final_at, first_at, preview_at = (self._bot.ready_at(1.0 + each, now) for each in kept)
+        return final_at, first_at, preview_at
 
     def _chat(self, key: ChatKey) -> _Chat:
         chat = self._chats.get(key)

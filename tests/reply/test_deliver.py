@@ -301,6 +301,21 @@ def test_typing_is_shown_until_the_first_text_and_no_longer() -> None:
     assert run(main()) == (3, 3)
 
 
+def test_no_typing_is_shown_where_the_first_text_comes_soon() -> None:
+    async def main() -> int:
+        surface = FakeSurface()
+        speaker = reply(surface)
+        delivering = asyncio.create_task(speaker.deliver())
+        await asyncio.sleep(0.2)
+        speaker.write("here it is")
+        await asyncio.sleep(5)
+        speaker.end()
+        await delivering
+        return surface.typed
+
+    assert run(main()) == 0
+
+
 def test_no_typing_is_shown_for_a_text_that_is_there_already() -> None:
     async def main() -> int:
         surface = FakeSurface()

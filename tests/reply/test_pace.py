@@ -9,7 +9,7 @@ import pytest
 
 from bot.messages import ChatKey
 from bot.reply.bucket import Bucket
-from bot.reply.pace import Call, Pace, Priority
+from bot.reply.pace import FIRST_PATIENCE, Call, Pace, Priority
 from bot.reply.surface import Budget
 
 PRIVATE = Budget(rate=1.0, burst=10.0, reserve=2.0)
@@ -149,18 +149,30 @@ def test_in_a_crowd_a_first_text_waits_for_readers_who_are_far_behind() -> None:
 
 def test_first_texts_leave_finals_a_part_of_the_bots_reserve_and_previews_all_of_it() -> None:
     budgets = pace(bot=Budget(rate=10.0, burst=11.0, reserve=10.0))
-    firsts = [Waiter(str(n), Priority.FIRST) for n in range(10)]
-    shown = 0
-    while (winner := budgets.pick(firsts, (), 0.0)[0]) is not None:
-        budgets.spend(winner, 0.0)
-        firsts.remove(winner)
-        shown += 1
-    assert shown == 5
+    assert shown_at_once(budgets, [Waiter(str(n), Priority.FIRST) for n in range(12)], 0.0) == 10
     preview, final = Waiter("preview"), Waiter("final", Priority.FINAL)
     winner, again_at = budgets.pick([preview], (), 0.0)
     assert winner is None
-    assert again_at == pytest.approx(0.5)
+    assert again_at == pytest.approx(1.0)
     assert budgets.pick([preview, final], (), 0.0)[0] is final
+
+
+def shown_at_once(budgets: Pace, waiting: list[Waiter], now: float) -> int:
+    """How many are let through at that time; they are taken out."""
+    shown = 0
+    while (winner := budgets.pick(waiting, (), now)[0]) is not None:
+        budgets.spend(winner, now)
+        waiting.remove(winner)
+        shown += 1
+    return shown
+
+
+def test_in_a_crowd_only_first_texts_that_waited_long_go_before_the_bots_reserve() -> None:
+    budgets = pace(bot=Budget(rate=1.0, burst=11.0, reserve=9.0))
+    young = [Waiter(f"young {n}", Priority.FIRST) for n in range(20)]
+    assert shown_at_once(budgets, young, 0.0) == 2
+    assert budgets.pick(young, (), 0.0) == (None, 1.0)
+    assert shown_at_once(budgets, young, FIRST_PATIENCE) == 9
 
 
 def test_among_previews_the_reader_furthest_behind_is_next() -> None:
