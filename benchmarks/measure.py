@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import accumulate
+from math import nan
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -66,6 +68,8 @@ class Cost:
     idle: float = 0.0
     """Megabytes of memory before the first question."""
     peak: float = 0.0
+    loop_lag: float = nan
+    """Seconds by which its event loop was never later; nan: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,10 @@ class Figures:
     """CPU seconds a second at rest."""
     idle: float
     peak: float
+    loop_lag: float
+    """As in `Cost`."""
+    at_once: int
+    """Answers that were being written at one time, at most."""
 
 
 @dataclass(slots=True)
@@ -162,7 +170,15 @@ def figures(recording: Recording, latency: float) -> Figures:
         resting=cost.resting,
         idle=cost.idle,
         peak=cost.peak,
+        loop_lag=cost.loop_lag,
+        at_once=_at_once(recording.answers),
     )
+
+
+def _at_once(answers: Sequence[Answer]) -> int:
+    begun = [(answer.begun, 1) for answer in answers]
+    ended = [(answer.ended, -1) for answer in answers]
+    return max(accumulate(change for _, change in sorted(begun + ended)))
 
 
 def curve(recording: Recording, latency: float) -> tuple[list[float], list[float], list[float]]:

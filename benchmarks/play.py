@@ -7,12 +7,13 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from benchmarks import stage
+from benchmarks import lateness, stage
 from benchmarks.contenders.base import Place
 from benchmarks.measure import Answer, Cost, Recording
 from benchmarks.platforms import PLATFORMS
@@ -63,11 +64,12 @@ async def play(run: Run) -> Recording:
         ready = await enter(stage.server(platform_type.arguments(run.server, LATENCY)))
         urls = await enter(stage.server(["llm", "--key", MODEL_KEY]))
         platform, model = platform_type(http, ready), _Model(http, urls["openai"])
-        place = Place(ready, urls["openai"], MODEL_KEY, folder)
+        place = Place(ready, urls["openai"], MODEL_KEY, folder, stage.free_port())
         log = folder / "log"
         bot = await enter(stage.program(run.contender.command(place), place.environment(), log))
         try:
-            return await _Performance(run.scenario, platform, model, bot).record()
+            loop = _Loop(http, place.port) if run.contender.is_ours else None
+            return await _Performance(run.scenario, platform, model, bot, loop).record()
         except RunError as error:
             lines = log.read_text(errors="replace").splitlines()[-5:]
             raise RunError("\n    ".join([f"{run}: {error}", *lines])) from None
@@ -103,12 +105,33 @@ class _Model:
             response.raise_for_status()
 
 
+class _Loop:
+    """The event loop of our bot."""
+
+    def __init__(self, http: aiohttp.ClientSession, port: int) -> None:
+        self._http = http
+        self._url = f"http://127.0.0.1:{port}/metrics"
+
+    async def looks(self) -> dict[float, float]:
+        """See `lateness.looks`."""
+        async with self._http.get(self._url) as response:
+            return lateness.looks(await response.text())
+
+
 class _Performance:
-    def __init__(self, scenario: Scenario, platform: Platform, model: _Model, bot: Process) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        platform: Platform,
+        model: _Model,
+        bot: Process,
+        loop: _Loop | None,
+    ) -> None:
         self._scenario = scenario
         self._platform = platform
         self._model = model
         self._bot = bot
+        self._loop = loop
         self._asked: dict[tuple[int, int], float] = {}
 
     async def record(self) -> Recording:
@@ -118,13 +141,15 @@ class _Performance:
         chats = await self._platform.open_chats(scenario.chats, group=scenario.group)
         idle, _ = stage.memory(pid)
         resting = await self._resting()
+        looks = await self._loop.looks() if self._loop else {}
         used = stage.cpu_seconds(pid)
         start = time.monotonic()
         asking = asyncio.create_task(self._ask(chats, start))
         changes = await self._watch(chats, start)
         await asking
         spent, seconds = stage.cpu_seconds(pid) - used, time.monotonic() - start
-        cost = Cost(spent, resting, seconds, idle, stage.memory(pid)[1])
+        loop_lag = lateness.worst(looks, await self._loop.looks()) if self._loop else nan
+        cost = Cost(spent, resting, seconds, idle, stage.memory(pid)[1], loop_lag)
         return Recording(
             answers=tuple(await self._answers(chats)),
             changes=tuple(changes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 from benchmarks.results import ratio, tables
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 HEAD = (
     "", "mean delay", "in optima", "in ours", "slowest chat", "first text", "finish lag",
     "worst finish", "reaction", "calls", "429", "lost", "doubled", "CPU", "at rest", "MB",
+    "loop lag",
 )  # fmt: skip
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->"
 
@@ -65,6 +67,7 @@ def _cells(result: Result, ours: Result | None) -> list[str]:
         f"{figures.cpu:.3f}",
         f"{figures.resting:.1%}",
         f"{figures.peak:.0f}",
+        "" if isnan(figures.loop_lag) else f"≤ {figures.loop_lag:g}",
     ]
 
 

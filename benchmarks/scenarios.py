@@ -68,7 +68,7 @@ GROUP = Scenario("group", "telegram", words=300, rate=20.0, asked_at=(0.0, 20.0,
 CHANNEL = Scenario("three in a channel", "discord", words=300, asked_at=(0.0, 0.0, 0.0), group=True)
 DIRECT = Scenario("one DM", "discord", words=300)
 LONG_ANSWER = Scenario("3,000 words", "telegram", words=3000)
-STREAMS = Scenario("1,000 streams", "telegram", words=200, chats=1000, compared=False)
+STREAMS = Scenario("1,000 streams", "telegram", words=600, chats=1000, compared=False)
 
 
 def question(chat: int, number: int) -> str:

@@ -10,6 +10,7 @@ from benchmarks.results import ROUND_TRIP, ratio
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from benchmarks.measure import Figures
     from benchmarks.results import Result
 
 USUAL = ("default", "refill")
@@ -18,10 +19,16 @@ NEAR = 1.3
 """A mean delay in optima."""
 EVEN = 2.0
 """The slowest chat's delay in mean delays."""
+MANY = 200
+"""Chats. With 50 others can't be twice as late: a call a second is near the optimum there."""
 BETTER = 2.0
 """The other bots' mean delay in ours, with many chats."""
 CPU = 0.05
 """Seconds for 1,000 words, with many chats."""
+AT_ONCE = 1000
+"""Answers that are written at one time."""
+LOOP_LAG = 0.25
+"""Seconds by which the event loop is late at worst, with so many."""
 FIRST_TEXT = ROUND_TRIP + 0.15
 FINISH_LAG = ROUND_TRIP + 0.1
 NOISE = 1.1
@@ -50,10 +57,14 @@ class Verdict:
 def verdicts(results: Sequence[Result]) -> Iterator[Verdict]:
     """One for each target that these results can tell."""
     for result in results:
-        if result.run.contender.name != "parlance" or result.run.server not in USUAL:
+        if result.run.contender.name != "parlance":
             continue
-        if result.run.scenario.compared:
-            yield from _own(result)
+        if not result.run.scenario.compared:
+            yield from _streams(result)
+            continue
+        if result.run.server not in USUAL:
+            continue
+        yield from _own(result)
         for other in results:
             same = (other.run.scenario, other.run.server) == (
                 result.run.scenario,
@@ -67,11 +78,9 @@ def _own(result: Result) -> Iterator[Verdict]:
     figures, scenario = result.figures, result.run.scenario
     times = ratio(result) or 0.0
     yield Verdict(times <= NEAR, f"{scenario.name}: mean delay is {times:.2f} optima (<= {NEAR})")
-    yield Verdict(
-        figures.refused == figures.lost == figures.doubled == 0,
-        f"{scenario.name}: {figures.refused} calls refused, {figures.lost} words lost, "
-        f"{figures.doubled} doubled (0)",
-    )
+    yield _none_lost(scenario.name, figures)
+    if scenario.at_once:
+        return  # Who ends together, ends one after another.
     if scenario.chats == 1:
         yield _at_most(scenario.name, "first text", figures.first_text, FIRST_TEXT)
         yield _at_most(scenario.name, "finish lag", figures.finish_lag, FINISH_LAG)
@@ -80,7 +89,24 @@ def _own(result: Result) -> Iterator[Verdict]:
         yield Verdict(
             slowest <= EVEN, f"{scenario.name}: slowest chat is {slowest:.2f} means (<= {EVEN})"
         )
+    if scenario.chats >= MANY:
         yield _at_most(scenario.name, "CPU for 1,000 words", figures.cpu, CPU)
+
+
+def _streams(result: Result) -> Iterator[Verdict]:
+    """Whether the bot keeps up with that many answers."""
+    name, figures = result.run.scenario.name, result.figures
+    yield Verdict(figures.at_once >= AT_ONCE, f"{name}: {figures.at_once} at once (>= {AT_ONCE})")
+    yield _at_most(name, "the event loop's worst lag", figures.loop_lag, LOOP_LAG)
+    yield _none_lost(name, figures)
+
+
+def _none_lost(name: str, figures: Figures) -> Verdict:
+    return Verdict(
+        figures.refused == figures.lost == figures.doubled == 0,
+        f"{name}: {figures.refused} calls refused, {figures.lost} words lost, "
+        f"{figures.doubled} doubled (0)",
+    )
 
 
 def _at_most(name: str, what: str, value: float, most: float) -> Verdict:
@@ -96,7 +122,7 @@ def _against(ours: Result, other: Result) -> Iterator[Verdict]:
         > max((theirs := round(getattr(other.figures, figure), 3)) * NOISE, theirs + grain)
     ]
     yield Verdict(not worse, f"{name}: not worse than {rival} {_listed(worse)}".rstrip())
-    if ours.run.scenario.chats > 1 and ours.run.scenario.compared:
+    if ours.run.scenario.chats >= MANY and ours.run.scenario.compared:
         better = other.figures.delay / ours.figures.delay
         yield Verdict(
             better >= BETTER, f"{name}: {rival} delays {better:.1f} times as long (>= {BETTER:g})"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 import uvloop
 
-from bot import storage
+from bot import loop_lag, storage
 from bot.access import Access
 from bot.cluster import Cluster
 from bot.control import Control
@@ -122,6 +122,7 @@ class App:
                 await self._server.start()
             except OSError as error:
                 raise SettingError(str(error)) from None
+            self._beside.append(asyncio.create_task(loop_lag.watch(self._metrics.was_late)))
         await self._lessons.recall()
         await self._queue.start()
         self._beside.append(asyncio.create_task(self._lessons.keep_saving()))

@@ -35,6 +35,7 @@ ERROR = "error"
 
 PLATFORM = ("platform",)
 _WAITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0)
+_LATE = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _LAGS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 _TURNS = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
 
@@ -68,9 +69,11 @@ class Metrics:
         def counter(name: str, about: str, *labels: str) -> Counter:
             return Counter(f"parlance_{name}", about, labels or PLATFORM, registry=registry)
 
-        def histogram(name: str, about: str, buckets: Sequence[float]) -> Histogram:
+        def histogram(
+            name: str, about: str, buckets: Sequence[float], labels: Sequence[str] = PLATFORM
+        ) -> Histogram:
             name = f"parlance_{name}_seconds"
-            return Histogram(name, about, PLATFORM, registry=registry, buckets=buckets)
+            return Histogram(name, about, labels, registry=registry, buckets=buckets)
 
         self._turns = counter(
             "turns", "Turns that ended, by what became of them", "platform", "outcome"
@@ -86,6 +89,9 @@ class Metrics:
             "finish_lag", "From the model's last word to the whole answer on screen", _LAGS
         )
         self._whole = histogram("turn", "From storing a question to the end of its turn", _TURNS)
+        self._late = histogram(
+            "loop_lag", "How late the event loop is, twenty times a second", _LATE, ()
+        )
         self._calls = counter("platform_calls", "Sends, edits and deletions that were made")
         self._refusals = counter("platform_refusals", "Of these, refused for their rate (429)")
         self._ambiguous = counter(
@@ -136,6 +142,10 @@ class Metrics:
 
     def requested(self, path: str, status: int) -> None:
         self._requests.labels(path, str(status)).inc()
+
+    def was_late(self, seconds: float) -> None:
+        """The event loop came so much later than it was due."""
+        self._late.observe(seconds)
 
     def _ended(self, watch: Watch, outcome: str) -> None:
         if not watch.counts:

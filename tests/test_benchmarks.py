@@ -10,14 +10,17 @@ import pytest
 
 from benchmarks import programme
 from benchmarks.contenders import roster
+from benchmarks.lateness import looks, worst
 from benchmarks.measure import Answer, Call, Change, Cost, Figures, Recording, curve, figures
 from benchmarks.play import Run, play
 from benchmarks.report import BEGIN, END, put_into, report
 from benchmarks.results import Optimum, Result
 from benchmarks.scenarios import (
     FIFTY_CHATS,
+    MANY_CHATS,
     ONE_CHAT,
     ROOM,
+    STREAMS,
     Scenario,
     answer,
     asked,
@@ -126,6 +129,7 @@ def test_the_curve_ends_with_all_words_written_and_seen() -> None:
 GOOD = Figures(
     delay=0.3, slowest_chat=0.3, first_text=0.1, finish_lag=0.1, worst_finish=0.1, reaction=0.2,
     calls=30, refused=0, lost=0, doubled=0, cpu=0.04, resting=0.01, idle=100.0, peak=120.0,
+    loop_lag=0.1, at_once=1000,
 )  # fmt: skip
 NO_CURVE: tuple[list[float], list[float], list[float]] = ([], [], [])
 
@@ -138,8 +142,8 @@ def a_result(scenario: Scenario, contender: str, measured: Figures) -> Result:
 def test_targets_that_are_reached_are_met() -> None:
     other = replace(GOOD, delay=0.9, slowest_chat=1.0)
     results = [
-        a_result(FIFTY_CHATS, "PARLANCE", GOOD),
-        a_result(FIFTY_CHATS, "STRAIGHTFORWARD", other),
+        a_result(MANY_CHATS, "PARLANCE", GOOD),
+        a_result(MANY_CHATS, "STRAIGHTFORWARD", other),
     ]
     told = list(verdicts(results))
     assert len(told) == 6
@@ -159,11 +163,43 @@ def test_targets_that_are_reached_are_met() -> None:
 def test_a_target_that_is_missed_is_named(change: dict[str, float], said: str) -> None:
     missed = [
         verdict.text
-        for verdict in verdicts([a_result(FIFTY_CHATS, "PARLANCE", replace(GOOD, **change))])
+        for verdict in verdicts([a_result(MANY_CHATS, "PARLANCE", replace(GOOD, **change))])
         if not verdict.met
     ]
     assert len(missed) == 1
     assert said in missed[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"loop_lag": 0.5}, "the event loop's worst lag is 0.500 s"),
+        ({"at_once": 490}, "490 at once"),
+        ({"lost": 3}, "3 words lost"),
+    ],
+)
+def test_so_many_streams_must_run_together_and_none_stand_still(
+    change: dict[str, float], said: str
+) -> None:
+    run = Run(STREAMS, "off", roster.PARLANCE)
+    told = list(verdicts([Result(run, replace(GOOD, **change), None, NO_CURVE)]))
+    [missed] = [verdict.text for verdict in told if not verdict.met]
+    assert said in missed
+    assert len(told) == 3
+
+
+LOOKS = """# TYPE parlance_loop_lag_seconds histogram
+parlance_loop_lag_seconds_bucket{le="0.1"} %d
+parlance_loop_lag_seconds_bucket{le="0.5"} %d
+parlance_loop_lag_seconds_bucket{le="+Inf"} %d
+"""
+
+
+def test_how_late_the_loop_was_before_the_run_does_not_count() -> None:
+    before, after, later = (looks(LOOKS % n) for n in ((3, 4, 5), (9, 10, 11), (20, 22, 23)))
+    assert worst(before, after) == 0.1
+    assert worst(after, later) == 0.5
+    assert worst(before, looks(LOOKS % (9, 10, 12))) == float("inf")
 
 
 def test_a_figure_that_is_worse_than_another_bots_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 import virtual
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot import loop_lag
 from bot.messages import ChatKey, TurnKey
 from bot.metrics import Metrics
 from bot.reply.deliver import Counts
@@ -135,3 +137,15 @@ def test_two_bots_in_one_process_count_apart() -> None:
     one.requested("/metrics", 200)
     assert "parlance_http_requests_total{/metrics,200}" in figures(one)
     assert "parlance_http_requests_total{/metrics,200}" not in figures(other)
+
+
+async def test_a_loop_that_is_held_up_is_late() -> None:
+    metrics = Metrics(["telegram"])
+    watching = asyncio.create_task(loop_lag.watch(metrics.was_late))
+    await asyncio.sleep(0)
+    time.sleep(loop_lag.EVERY + 0.3)  # noqa: ASYNC251 - this is what holds it up
+    await asyncio.sleep(loop_lag.EVERY / 5)
+    watching.cancel()
+    seen = figures(metrics)
+    assert seen["parlance_loop_lag_seconds_count{}"] == 1
+    assert seen["parlance_loop_lag_seconds_sum{}"] >= 0.3

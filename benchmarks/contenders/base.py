@@ -19,6 +19,8 @@ class Place:
     model_url: str
     model_key: str
     folder: Path
+    port: int = 0
+    """A free one, for the bot's own server."""
 
     def environment(self) -> dict[str, str]:
         """What the bots of a few lines read."""

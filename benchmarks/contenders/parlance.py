@@ -33,6 +33,9 @@ url = "sqlite:///{folder}/parlance.db"
 
 [access]
 open = true
+
+[server]
+port = {port}
 """
 
 
@@ -46,6 +49,7 @@ def command(place: Place, *, platform: str = "telegram", belief: str = "") -> li
             model_url=place.model_url,
             model_key=place.model_key,
             folder=place.folder,
+            port=place.port,
         )
     )
     program = [__name__, belief] if belief else ["bot"]
