@@ -26,8 +26,9 @@ class _Told:
     rate: float
     """Tokens a second, if they come back one by one."""
     refills: bool
-    """Whether they do; else all come back at `full_at`, which is what is taken for true until
-    the platform's answers show otherwise."""
+    """Whether they do; else all come back at `full_at`."""
+    shown: bool
+    """Whether the platform's answers have shown which it is."""
     spent: bool
     """Nothing was left: then a client such as discord.py waits for all, however they come."""
 
@@ -123,11 +124,20 @@ class Bucket:
         self.trust = trust
         self._level = min(self.level(now), self.burst)
 
-    def told(self, allowance: Allowance, now: float) -> None:
-        """Believe the platform's own count, which includes every call made until `now`."""
+    @property
+    def refills(self) -> bool | None:
+        """Whether tokens come back one by one; None as long as the platform has not shown it."""
+        return self._told.refills if self._told is not None and self._told.shown else None
+
+    def told(self, allowance: Allowance, now: float, *, refills: bool = False) -> None:
+        """Believe the platform's own count, which includes every call made until `now`.
+
+        `refills`: whether tokens are taken to come back one by one until its answers show it.
+        """
         if allowance.limit < 1 or allowance.reset_after <= 0 or now < self._at:
             return
-        told = self._told = _understood(allowance, self._told, self.budget.rate, now)
+        before = self._told or _Told(now, 0.0, self.budget.rate, refills, shown=False, spent=False)
+        told = self._told = _understood(allowance, before, now)
         burst, level = float(allowance.limit), float(allowance.remaining)
         if told.refills:
             rate = told.rate
@@ -149,18 +159,17 @@ class Bucket:
         return max(now, self._at) + missing / self.rate
 
 
-def _understood(allowance: Allowance, before: _Told | None, declared: float, now: float) -> _Told:
-    """How the bucket works, from what was said `before` (or was `declared`) and now."""
+def _understood(allowance: Allowance, before: _Told, now: float) -> _Told:
+    """How the bucket works, from what was said `before` and now."""
     # Of the tokens that are spent, the last may be back in part: the count is rounded down.
     spent = max(1, allowance.limit - allowance.remaining)
-    rate = before.rate if before else declared
-    rate = max(rate, (spent - 1) / allowance.reset_after)
+    rate = max(before.rate, (spent - 1) / allowance.reset_after)
     rate = min(rate, spent / allowance.reset_after)
-    full_at, window, refills = now + allowance.reset_after, allowance.reset_after, False
-    if before is not None:
-        window = max(window, before.window)
-        # A call moves the end of a refill by one token's time, and the end of a window not at
-        # all. The first call of a window tells nothing.
-        compares = before.full_at > now
-        refills = full_at - before.full_at > 0.5 / rate if compares else before.refills
-    return _Told(full_at, window, rate, refills, spent=allowance.remaining < 1)
+    full_at = now + allowance.reset_after
+    window = max(allowance.reset_after, before.window)
+    # A call moves the end of a refill by one token's time, and the end of a window not at all. The
+    # first call of a window tells nothing.
+    refills, shown = before.refills, before.shown
+    if before.full_at > now:
+        refills, shown = full_at - before.full_at > 0.5 / rate, True
+    return _Told(full_at, window, rate, refills, shown, spent=allowance.remaining < 1)

@@ -34,7 +34,7 @@ LEAST_EXTRA = 0.5
 for being spent slowly, as the bucket fills again meanwhile."""
 LEAST_SPARE = 0.1
 """Tokens; less is no rest."""
-OWN_TURN = 0.9
+OWN_TURN = 0.7
 """The part of a round over all replies of a chat that lies between two previews of one of them."""
 OWN_FINAL = 0.5
 """Tokens that previews leave for each further reply that is being written in their chat: not all
@@ -49,7 +49,7 @@ ROUND = 2.0
 """Seconds within which the bot's budget gives every reply a call: then first texts go first."""
 FIRST_RESERVE = 0.1
 """The part of the bot's reserve that those first texts leave."""
-FIRST_PATIENCE = 1.5
+FIRST_PATIENCE = 2.5
 """Seconds after which they go as far in a crowd, too."""
 FIRST_WEIGHT = 4.0
 """What the lag of a reader who has seen nothing of the reply yet is multiplied by in a crowd."""
@@ -161,6 +161,9 @@ class Pace:
         self._usual_length = USUAL_LENGTH
         self._usual_trip: float | None = None
         """Seconds that a call takes when nothing slows it down."""
+        self._refills = False
+        """Whether tokens came back one by one where the platform showed it last: it works alike in
+        all chats."""
         self._recalled: dict[tuple[ChatKey, str], Lesson] = {}
         self._learned: set[tuple[ChatKey, str]] = set()
         """Buckets of which something was learned since `lessons` was asked."""
@@ -269,7 +272,10 @@ class Pace:
 
     def told(self, call: Call, allowance: Allowance, now: float) -> None:
         """The platform said what is left; that overrules what was declared."""
-        self._bucket(call, now).told(allowance, now)
+        bucket = self._bucket(call, now)
+        bucket.told(allowance, now, refills=self._refills)
+        if bucket.refills is not None:
+            self._refills = bucket.refills
 
     def refused(self, call: Call, retry_after: float, now: float) -> None:
         """The platform named a penalty of `retry_after` seconds for this chat."""
@@ -349,12 +355,12 @@ class Pace:
         if filled_at > now:
             return min(filled_at, chat.last_call + 1.0 / (BELOW_RESERVE * bucket.rate))
         gap = self._gap(bucket, kept, now - reply.begun, now)
-        if bucket.full(now):
-            # What comes in meanwhile is lost, so neither the gap nor its turn is waited for.
-            return chat.last_call + max(PREVIEW_GAP, gap / 2)
         # Replies that share a bucket take turns: what was shown a moment ago is nearly new.
         turn = reply.called_at + OWN_TURN * chat.replies * gap
-        return max(chat.last_call + max(PREVIEW_GAP, gap), turn)
+        usual = max(chat.last_call + max(PREVIEW_GAP, gap), turn)
+        # What comes into a full bucket is lost, so neither the gap nor its turn is waited for.
+        full_at = bucket.ready_at(bucket.burst, now)
+        return min(usual, max(full_at, chat.last_call + max(PREVIEW_GAP, gap / 2)))
 
     def _gap(self, bucket: Bucket, kept: float, elapsed: float, now: float) -> float:
         """Seconds between two previews in a chat: what is left is spread over what is to come.

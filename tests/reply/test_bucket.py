@@ -130,6 +130,24 @@ def test_what_the_platform_says_in_one_bucket_says_nothing_of_another() -> None:
     assert pace.pick([create], (), 0.0)[0] is create
 
 
+@pytest.mark.parametrize("server", [Refilling(5, 5.0), Windowed(5, 5.0)], ids=name)
+def test_how_one_bucket_fills_is_taken_for_true_of_those_that_said_little(
+    server: Refilling | Windowed,
+) -> None:
+    pace = Pace(WIDE, WIDE, now=0.0)
+    for now in (0.0, 0.1):
+        said = server.call(now)
+        assert said is not None
+        pace.told(CALL, said, now)
+    other = Call(ChatKey("fake", "bot", "2"), DECLARED, "edit")
+    pace.told(other, Allowance(5, 4, 1.0), 1.0)
+    writer = Writer(call=other)
+    pace.spend(writer, 1.0)
+    _, again_at = pace.pick([writer], (), 1.0)
+    # Spread over the next second, or over the seconds that an answer may take.
+    assert again_at == pytest.approx(1.33 if isinstance(server, Windowed) else 1.67, abs=0.02)
+
+
 @given(
     st.lists(
         st.tuples(

@@ -172,7 +172,7 @@ def test_in_a_crowd_only_first_texts_that_waited_long_go_before_the_bots_reserve
     young = [Waiter(f"young {n}", Priority.FIRST) for n in range(20)]
     assert shown_at_once(budgets, young, 0.0) == 2
     assert budgets.pick(young, (), 0.0) == (None, 1.0)
-    assert shown_at_once(budgets, young, FIRST_PATIENCE) == 9
+    assert shown_at_once(budgets, young, FIRST_PATIENCE) == 10
 
 
 def test_among_previews_the_reader_furthest_behind_is_next() -> None:
@@ -265,6 +265,14 @@ def test_where_the_bucket_is_full_no_reply_waits_for_its_turn() -> None:
         budgets.spend(reply, 0.0)
         reply.priority = Priority.PREVIEW
     assert grants_from(budgets, replies[0], 0.0, 1.0)[0] < 1.0
+
+
+def test_where_the_bucket_fills_before_a_replys_turn_it_goes_then() -> None:
+    budgets, replies = pace(), [OneOfSeveral(str(n)) for n in range(3)]
+    for reply in replies:
+        budgets.joined(reply.chat)
+    budgets.spend(replies[0], 0.0)
+    assert grants_from(budgets, replies[0], 0.0, 1.5)[0] == 1.0
 
 
 def test_the_more_replies_in_a_chat_the_more_is_left_for_their_finals() -> None:
