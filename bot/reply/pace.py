@@ -46,11 +46,10 @@ BELOW_RESERVE = 0.5
 LEARNING = 0.2
 """The weight of one answer in what is usual."""
 ROUND = 2.0
-"""Seconds within which the bot's budget gives every reply a call: then first texts go first."""
-FIRST_RESERVE = 0.1
-"""The part of the bot's reserve that those first texts leave."""
+"""Seconds within which the bot's budget gives every reply a call: then first texts go first, and
+spend what is kept for finals."""
 FIRST_PATIENCE = 2.5
-"""Seconds after which they go as far in a crowd, too."""
+"""Seconds after which they spend it in a crowd, too."""
 FIRST_WEIGHT = 4.0
 """What the lag of a reader who has seen nothing of the reply yet is multiplied by in a crowd."""
 DISTRUST = 0.25
@@ -195,13 +194,14 @@ class Pace:
         wanting: list[tuple[float, W]] = []
         again_at: float | None = None
         crowd = len(waiting) > ROUND * self._bot.rate
-        bot_at = self._bot_ready_at(now)
+        bot_at = self._bot.ready_at(1.0, now)
+        preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
         first_weight = FIRST_WEIGHT if crowd else _BEFORE_PREVIEWS
         for reply in waiting:
             priority = reply.priority
-            ready = bot_at[priority]
+            ready = preview_at if priority is Priority.PREVIEW else bot_at
             if crowd and priority is Priority.FIRST:
-                ready = min(bot_at[Priority.PREVIEW], max(ready, reply.since + FIRST_PATIENCE))
+                ready = min(preview_at, max(bot_at, reply.since + FIRST_PATIENCE))
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
             else:
@@ -306,13 +306,6 @@ class Pace:
         self._actions.take(now)
         self._bot.take(now)
         return True
-
-    def _bot_ready_at(self, now: float) -> tuple[float, float, float]:
-        """When the bot's budget lets a final, a first text and a preview through."""
-        reserve = self._bot.budget.reserve
-        kept = (0.0, FIRST_RESERVE * reserve, reserve)
-        final_at, first_at, preview_at = (self._bot.ready_at(1.0 + each, now) for each in kept)
-        return final_at, first_at, preview_at
 
     def _chat(self, key: ChatKey) -> _Chat:
         chat = self._chats.get(key)

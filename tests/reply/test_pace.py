@@ -147,14 +147,15 @@ def test_in_a_crowd_a_first_text_waits_for_readers_who_are_far_behind() -> None:
     assert order[:4] == [final, far, first, preview]
 
 
-def test_first_texts_leave_finals_a_part_of_the_bots_reserve_and_previews_all_of_it() -> None:
+def test_first_texts_spend_what_previews_leave_of_the_bots_budget_and_finals_go_before() -> None:
     budgets = pace(bot=Budget(rate=10.0, burst=11.0, reserve=10.0))
-    assert shown_at_once(budgets, [Waiter(str(n), Priority.FIRST) for n in range(12)], 0.0) == 10
-    preview, final = Waiter("preview"), Waiter("final", Priority.FINAL)
-    winner, again_at = budgets.pick([preview], (), 0.0)
+    firsts = [Waiter(str(n), Priority.FIRST) for n in range(12)]
+    assert shown_at_once(budgets, [*firsts], 0.0) == 11
+    winner, again_at = budgets.pick([Waiter("preview")], (), 0.0)
     assert winner is None
-    assert again_at == pytest.approx(1.0)
-    assert budgets.pick([preview, final], (), 0.0)[0] is final
+    assert again_at == pytest.approx(1.1)
+    final = Waiter("final", Priority.FINAL)
+    assert budgets.pick([*firsts, final], (), 0.1)[0] is final
 
 
 def shown_at_once(budgets: Pace, waiting: list[Waiter], now: float) -> int:
@@ -172,7 +173,7 @@ def test_in_a_crowd_only_first_texts_that_waited_long_go_before_the_bots_reserve
     young = [Waiter(f"young {n}", Priority.FIRST) for n in range(20)]
     assert shown_at_once(budgets, young, 0.0) == 2
     assert budgets.pick(young, (), 0.0) == (None, 1.0)
-    assert shown_at_once(budgets, young, FIRST_PATIENCE) == 10
+    assert shown_at_once(budgets, young, FIRST_PATIENCE) == 11
 
 
 def test_among_previews_the_reader_furthest_behind_is_next() -> None:
