@@ -168,13 +168,15 @@ class Body:
         return chunk
 
     async def _rest(self, seconds: float) -> None:
-        """Leave what arrives meanwhile to the system, from which it is taken all at once then.
+        """Let what arrives gather; without TLS in the system, from which it is taken all at once.
 
-        Taking in each piece as it comes is most of what many answers cost.
+        uvloop's TLS reads on while it is paused, and drops what it has when the server closes.
         """
         connection = self._response.connection
         transport = connection.transport if connection else None
         if transport is None or transport.is_closing():
+            return  # All of it has arrived.
+        if transport.get_extra_info("ssl_object") is not None:
             await asyncio.sleep(seconds)
             return
         transport.pause_reading()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import shutil
 import socket
+import ssl
+import subprocess
 from base64 import b64encode
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 import uvloop
 from wire import (
@@ -46,13 +51,14 @@ from providers.base import (
     Timeouts,
 )
 from providers.errors import plain_text, read_error, retry_after
-from providers.http import endpoint
+from providers.http import HttpClient, Request, endpoint
 from providers.openai import OpenAI
 from providers.redact import redact
 from providers.registry import create
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 KEY = "s3cr3t-key/+value"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -407,14 +413,34 @@ async def drip(_: Received, reader: Reader, writer: Writer) -> None:
             return
         writer.write(in_chunks(events(delta(f"w{number} ")), end=False))
         await asyncio.sleep(0.01)
+    # At once, also with TLS: a goodbye would wait for the client's.
+    writer.transport.abort()
+
+
+@pytest.fixture(params=[False, True], ids=["http", "https"])
+def tls(request: pytest.FixtureRequest, tmp_path: Path) -> ssl.SSLContext | None:
+    """Of a server that our client trusts."""
+    if not request.param:
+        return None
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificate")
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    made = f"req -x509 -nodes -newkey rsa:2048 -days 2 -subj /CN=local -keyout {key}"
+    named = f"-addext subjectAltName=IP:127.0.0.1 -out {certificate}"
+    subprocess.run(["openssl", *made.split(), *named.split()], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    # aiohttp's own, which is made when it is imported.
+    aiohttp.connector._SSL_CONTEXT_VERIFIED.load_verify_locations(certificate)
+    return context
 
 
 @LOOPS
 def test_of_many_answers_at_once_what_has_arrived_is_taken_in_together(
-    loop: Callable[[], asyncio.AbstractEventLoop],
+    loop: Callable[[], asyncio.AbstractEventLoop], tls: ssl.SSLContext | None
 ) -> None:
     async def main() -> list[Outcome]:
-        async with serve(drip) as wire:
+        async with serve(drip, tls=tls) as wire:
             return await asyncio.gather(*(ask(openai(wire.url)) for _ in range(CROWD)))
 
     with asyncio.Runner(loop_factory=loop) as runner:
@@ -427,10 +453,10 @@ def test_of_many_answers_at_once_what_has_arrived_is_taken_in_together(
 
 @LOOPS
 def test_many_answers_can_be_given_up_while_their_next_pieces_are_let_gather(
-    loop: Callable[[], asyncio.AbstractEventLoop],
+    loop: Callable[[], asyncio.AbstractEventLoop], tls: ssl.SSLContext | None
 ) -> None:
     async def main() -> list[object]:
-        async with serve(drip) as wire:
+        async with serve(drip, tls=tls) as wire:
             provider = openai(wire.url)
             streams = [provider.stream([user("hello")]) for _ in range(CROWD)]
             await asyncio.gather(*map(anext, streams))
@@ -443,7 +469,34 @@ def test_many_answers_can_be_given_up_while_their_next_pieces_are_let_gather(
 
     with asyncio.Runner(loop_factory=loop) as runner:
         ends = runner.run(main())
-    assert [type(end) for end in ends] == [asyncio.CancelledError] * CROWD
+    # Where the connection is closed sooner, what had arrived is handed out.
+    assert {type(end) for end in ends} <= {asyncio.CancelledError, TextDelta}
+
+
+@LOOPS
+def test_a_connection_is_not_read_while_its_pieces_are_let_gather(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> list[bool]:
+        async with serve(drip) as wire, AsyncExitStack() as stack:
+            client = HttpClient(ProviderSettings("openai"))
+            stack.push_async_callback(client.close)
+            opened = [client.open(Request("GET", wire.url)) for _ in range(CROWD)]
+            first, *_ = [await stack.enter_async_context(each) for each in opened]
+            connection = first._response.connection
+            assert connection is not None
+            assert connection.transport is not None
+            reads = [connection.transport.is_reading()]
+            await first.read_chunk()
+            resting = asyncio.ensure_future(first.read_chunk())
+            await asyncio.sleep(0)
+            reads.append(connection.transport.is_reading())
+            resting.cancel()
+            await asyncio.wait({resting})
+            return [*reads, connection.transport.is_reading()]
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(main()) == [True, False, True]
 
 
 async def test_a_host_that_no_name_can_have_is_told_as_a_setting() -> None:

@@ -14,6 +14,7 @@ import orjson
 from providers.base import Event, Finish, Message, Provider, ProviderError, Role, TextDelta
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Sequence
 
 
@@ -58,7 +59,7 @@ class Wire:
 
 
 @asynccontextmanager
-async def serve(*replies: Reply) -> AsyncIterator[Wire]:
+async def serve(*replies: Reply, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
     """Answer the n-th request with the n-th reply, all later ones with the last."""
     wire = Wire()
     tasks: set[asyncio.Task] = set()
@@ -79,8 +80,9 @@ async def serve(*replies: Reply) -> AsyncIterator[Wire]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    wire.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    scheme = "https" if tls else "http"
+    wire.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield wire
     finally:
