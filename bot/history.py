@@ -121,6 +121,10 @@ class History:
     async def turn(self, key: TurnKey) -> Turn | None:
         return await self._run(self._turn, key)
 
+    async def progress(self, key: TurnKey) -> tuple[Turn, list[tuple[int, str]]] | None:
+        """A turn, and the number and id of each message posted for it, by number."""
+        return await self._run(self._progress, key)
+
     async def end(
         self, turn: Turn, answer: str, outcome: Outcome, *, notice: str, tokens: int | None
     ) -> None:
@@ -144,10 +148,6 @@ class History:
         the last /new; of a question that was asked again, the last answer only.
         """
         return await self._run(self._window, turn, budget, cost)
-
-    async def messages(self, turn: Turn) -> list[tuple[int, str]]:
-        """The messages posted for `turn`: number and id, by number."""
-        return await self._run(self._messages, turn)
 
     async def add_message(self, turn: Turn, number: int, message: str) -> None:
         await self._run(self._add_message, turn, number, message)
@@ -274,6 +274,14 @@ class History:
             row = db.execute(_TURN, {"key": str(key)}).one_or_none()
         return turn_of(row) if row is not None else None
 
+    def _progress(self, key: TurnKey) -> tuple[Turn, list[tuple[int, str]]] | None:
+        with self._engine.connect() as db:
+            row = db.execute(_TURN, {"key": str(key)}).one_or_none()
+            if row is None:
+                return None
+            messages = db.execute(_MESSAGES, {"turn": row.seq})
+            return turn_of(row), [(message.page, message.message) for message in messages]
+
     @staticmethod
     def _last_asked(db: sa.Connection, chat: ChatKey, sender: str | None) -> Turn | None:
         """The question that a /retry repeats."""
@@ -332,10 +340,6 @@ class History:
         with self._engine.connect() as db:
             keys = db.execute(newest.order_by(turns.c.seq.desc())).scalars()
             return [*map(TurnKey.parse, keys), *erasure.newest_forgotten(db, platform, since)]
-
-    def _messages(self, turn: Turn) -> list[tuple[int, str]]:
-        with self._engine.connect() as db:
-            return [(row.page, row.message) for row in db.execute(_MESSAGES, {"turn": turn.seq})]
 
     def _add_message(self, turn: Turn, number: int, message: str) -> None:
         row = {"turn": turn.seq, "page": number, "message": message}

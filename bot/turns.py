@@ -171,10 +171,10 @@ class Turns:
 
     async def _run(self, key: TurnKey, watch: Watch) -> None:
         platform = await self._platform(key.chat.platform)
-        turn = await self._history.turn(key)
-        if turn is None or turn.settled:
+        progress = await self._history.progress(key)
+        if progress is None or progress[0].settled:
             return
-        posted = await self._history.messages(turn)
+        turn, posted = progress
         turn = await self._unless_too_old(turn, begun=bool(posted or turn.partial))
         reply = self._reply(turn, platform, posted)
         self._metrics.began(watch, turn, reply.counts)

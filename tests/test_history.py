@@ -75,12 +75,13 @@ async def test_a_turn_outlives_the_process(database: sa.URL) -> None:
     assert read is not None
     assert (read.question, read.answer, read.outcome) == ("q1", "a1", Outcome.WHOLE)
     assert read.settled
-    assert await second.messages(read) == [(0, "100")]
+    assert await second.progress(turn.key) == (read, [(0, "100")])
     await second.close()
 
 
 async def test_an_unknown_turn_is_none(history: History) -> None:
     assert await history.turn(TurnKey(CHAT, "404")) is None
+    assert await history.progress(TurnKey(CHAT, "404")) is None
 
 
 async def test_the_window_is_the_newest_that_fits_oldest_first(history: History) -> None:
@@ -148,9 +149,9 @@ async def test_posted_messages_are_kept_by_page(history: History) -> None:
     turn = await ask(history, 1)
     for page, message in ((0, "10"), (1, "11"), (1, "12")):
         await history.add_message(turn, page, message)
-    assert await history.messages(turn) == [(0, "10"), (1, "12")]
+    assert await history.progress(turn.key) == (turn, [(0, "10"), (1, "12")])
     await history.remove_message(turn, "12")
-    assert await history.messages(turn) == [(0, "10")]
+    assert await history.progress(turn.key) == (turn, [(0, "10")])
 
 
 async def test_the_answer_so_far_is_kept_until_it_has_ended(history: History) -> None:
@@ -396,7 +397,7 @@ async def test_a_chat_is_forgotten_up_to_the_request_and_stays_so(history: Histo
     # What was under way changes nothing, and what is delivered again is not taken.
     await history.end(first, "a1", Outcome.WHOLE, notice="", tokens=None)
     await history.add_message(first, 1, "101")
-    assert await history.messages(first) == []
+    assert await history.locate([CHAT], "101") is None
     for message in (1, 2):
         assert await history.ask(TurnKey(CHAT, str(message)), "again", sender="9") is None
     await history.drop(forget)

@@ -76,8 +76,11 @@ class SlashCommands:
         await self._withdraw(key)
 
     async def _answered_elsewhere(self, key: TurnKey) -> bool:
-        turn = await self._history.turn(key)
-        return turn is not None and (turn.settled or bool(await self._history.messages(turn)))
+        progress = await self._history.progress(key)
+        if progress is None:
+            return False
+        turn, posted = progress
+        return turn.settled or bool(posted)
 
     async def _withdraw(self, key: TurnKey) -> None:
         """Where nothing is said to a command itself, the sign that an answer comes goes away."""

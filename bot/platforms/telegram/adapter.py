@@ -158,8 +158,7 @@ class TelegramAdapter:
             async with asyncio.TaskGroup() as keeping:
                 for update in updates:
                     keeping.create_task(keep(update))
-            if updates:
-                offset = updates[-1]["update_id"] + 1
+            offset = max([offset, *(update["update_id"] + 1 for update in updates)])
 
     def _read(self, body: dict[str, Any]) -> Incoming | None:
         try:

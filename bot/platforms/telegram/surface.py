@@ -32,8 +32,8 @@ T = TypeVar("T")
 PAGE_SIZE = 4096
 """Documented: 1-4096 characters after entity parsing. Counted in UTF-16 units, the safe bound."""
 BOT = Budget(rate=29.5, burst=29.0, reserve=25.0)
-"""Documented: about 30 messages a second over all chats. Most of the burst is kept for finals: when
-many answers end together, that is what ends them soon."""
+"""Documented: about 30 messages a second over all chats. Previews leave most of the burst: when
+many answers end, or begin, together, that is what shows them soon."""
 PRIVATE = Budget(rate=1.0, burst=20.0, reserve=2.0)
 """Documented: about one message a second in a chat, short bursts allowed; sends and edits count
 together (tdlib/td#2592). How long a burst is inferred from what bots have met."""
