@@ -28,7 +28,7 @@ class _Told:
     refills: bool
     """Whether they do; else all come back at `full_at`."""
     shown: bool
-    """Whether the platform's answers have shown which it is."""
+    """Whether the platform's answers have shown which of the two it is."""
     spent: bool
     """Nothing was left: then a client such as discord.py waits for all, however they come."""
 
@@ -45,8 +45,6 @@ class Bucket:
         self.budget = budget
         self.trust = 1.0
         """0 < trust <= 1: the part of rate and burst that is used."""
-        self.preview_at = now
-        """No preview before it, so that the tokens last to the end of the answer."""
         self._level = budget.burst
         self._at = now
         """The time `_level` is true for; after a refusal it lies in the future."""
@@ -137,6 +135,8 @@ class Bucket:
         if allowance.limit < 1 or allowance.reset_after <= 0 or now < self._at:
             return
         before = self._told or _Told(now, 0.0, self.budget.rate, refills, shown=False, spent=False)
+        if not before.shown:
+            before = replace(before, refills=refills)
         told = self._told = _understood(allowance, before, now)
         burst, level = float(allowance.limit), float(allowance.remaining)
         if told.refills:

@@ -161,8 +161,8 @@ class Pace:
         self._usual_trip: float | None = None
         """Seconds that a call takes when nothing slows it down."""
         self._refills = False
-        """Whether tokens came back one by one where the platform showed it last: it works alike in
-        all chats."""
+        """Whether tokens come back one by one in the bucket that was told last, of those that have
+        shown it: a platform's buckets work alike."""
         self._recalled: dict[tuple[ChatKey, str], Lesson] = {}
         self._learned: set[tuple[ChatKey, str]] = set()
         """Buckets of which something was learned since `lessons` was asked."""

@@ -140,12 +140,29 @@ def test_how_one_bucket_fills_is_taken_for_true_of_those_that_said_little(
         assert said is not None
         pace.told(CALL, said, now)
     other = Call(ChatKey("fake", "bot", "2"), DECLARED, "edit")
-    pace.told(other, Allowance(5, 4, 1.0), 1.0)
     writer = Writer(call=other)
-    pace.spend(writer, 1.0)
-    _, again_at = pace.pick([writer], (), 1.0)
-    # Spread over the next second, or over the seconds that an answer may take.
-    assert again_at == pytest.approx(1.33 if isinstance(server, Windowed) else 1.67, abs=0.02)
+    for now in (1.0, 10.0):
+        pace.told(other, Allowance(5, 4, 1.0), now)
+        pace.spend(writer, now)
+        _, again_at = pace.pick([writer], (), now)
+        assert again_at is not None
+        # Spread over the next second, or over the seconds that an answer may take.
+        gap = 0.33 if isinstance(server, Windowed) else 0.67
+        assert again_at - now == pytest.approx(gap, abs=0.02)
+
+
+def test_a_bucket_that_was_told_before_any_had_shown_it_learns_of_it_too() -> None:
+    pace, other = Pace(WIDE, WIDE, now=0.0), CALL._replace(kind="other")
+    pace.told(other, Allowance(5, 4, 1.0), 0.0)
+    server, writer = Refilling(5, 5.0), Writer(call=other)
+    for now in (0.0, 0.1):
+        said = server.call(now)
+        assert said is not None
+        pace.told(CALL, said, now)
+    pace.told(other, Allowance(5, 4, 1.0), 10.0)
+    pace.spend(writer, 10.0)
+    _, again_at = pace.pick([writer], (), 10.0)
+    assert again_at == pytest.approx(10.67, abs=0.02)
 
 
 @given(
