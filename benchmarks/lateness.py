@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,6 +25,10 @@ def looks(metrics: str) -> dict[float, float]:
 
 
 def worst(before: Mapping[float, float], after: Mapping[float, float]) -> float:
-    """Seconds, the least that are told apart, by which the loop was never later in between."""
-    all_of_them = max(after[edge] - before[edge] for edge in after)
-    return min(edge for edge in after if after[edge] - before[edge] == all_of_them)
+    """Seconds, the least that are told apart, by which the loop was never later in between.
+
+    Infinite where nobody looked.
+    """
+    told = {edge: after[edge] - before[edge] for edge in after}
+    all_of_them = max(told.values())
+    return min((edge for edge in told if told[edge] == all_of_them > 0), default=inf)

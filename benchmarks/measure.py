@@ -48,6 +48,8 @@ class Answer:
     first: int
     """The number of the first word."""
     words: int
+    written: bool = True
+    """False: the model was not asked, or not until the end; it counts as written in time."""
 
     def emitted(self) -> list[float]:
         """When each word was."""
@@ -113,7 +115,7 @@ class Figures:
     peak: float
     loop_lag: float
     """As in `Cost`."""
-    at_once: int
+    together: int
     """Answers that were being written at one time, at most."""
 
 
@@ -171,14 +173,15 @@ def figures(recording: Recording, latency: float) -> Figures:
         idle=cost.idle,
         peak=cost.peak,
         loop_lag=cost.loop_lag,
-        at_once=_at_once(recording.answers),
+        together=_together(recording.answers),
     )
 
 
-def _at_once(answers: Sequence[Answer]) -> int:
-    begun = [(answer.begun, 1) for answer in answers]
-    ended = [(answer.ended, -1) for answer in answers]
-    return max(accumulate(change for _, change in sorted(begun + ended)))
+def _together(answers: Sequence[Answer]) -> int:
+    written = [answer for answer in answers if answer.written]
+    begun = [(answer.begun, 1) for answer in written]
+    ended = [(answer.ended, -1) for answer in written]
+    return max(accumulate(change for _, change in sorted(begun + ended)), default=0)
 
 
 def curve(recording: Recording, latency: float) -> tuple[list[float], list[float], list[float]]:

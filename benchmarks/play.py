@@ -223,8 +223,12 @@ class _Performance:
         words, rate = self._scenario.words, self._scenario.rate
         answers = []
         for (place, number), asked_at in self._asked.items():
-            # What was never asked of the model counts as written in time.
             never = (asked_at, asked_at + (words - 1) / rate)
             begun, ended = written.get((place, number), never)
-            answers.append(Answer(chats[place], asked_at, begun, ended, number * ROOM, words))
+            answers.append(
+                Answer(
+                    chats[place], asked_at, begun, ended, number * ROOM, words,
+                    written=(place, number) in written,
+                )
+            )  # fmt: skip
         return answers

@@ -1,4 +1,4 @@
-"""How late the event loop comes to what is due: for so long every answer stands still."""
+"""How late the event loop comes to what is due: meanwhile every answer stands still."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EVERY: Final = 0.05
-"""Seconds between two looks; what holds up the loop for less may not be seen."""
+"""Seconds between two looks. What holds up the loop is told too short by up to so much."""
 
 
 async def watch(observe: Callable[[float], None]) -> None:

@@ -116,6 +116,13 @@ def test_refusals_are_counted_and_the_slowest_chat_is_found() -> None:
     assert measured.delay == pytest.approx(3.5)
 
 
+def test_answers_are_written_together_while_the_model_writes_them() -> None:
+    spans = ((10.0, 14.0), (12.0, 15.0), (14.0, 16.0))
+    answers = [replace(ANSWER, chat=n, begun=b, ended=e) for n, (b, e) in enumerate(spans)]
+    answers.append(replace(ANSWER, chat=9, begun=12.0, ended=15.0, written=False))
+    assert figures(replace(recorded(), answers=tuple(answers)), LATENCY).together == 2
+
+
 def test_the_curve_ends_with_all_words_written_and_seen() -> None:
     shown = [shows(13.0, "w0 w1", kind="sent"), shows(13.5, "w0 w1 w2 w3")]
     times, written, seen = curve(recorded(*shown), LATENCY)
@@ -129,7 +136,7 @@ def test_the_curve_ends_with_all_words_written_and_seen() -> None:
 GOOD = Figures(
     delay=0.3, slowest_chat=0.3, first_text=0.1, finish_lag=0.1, worst_finish=0.1, reaction=0.2,
     calls=30, refused=0, lost=0, doubled=0, cpu=0.04, resting=0.01, idle=100.0, peak=120.0,
-    loop_lag=0.1, at_once=1000,
+    loop_lag=0.1, together=1000,
 )  # fmt: skip
 NO_CURVE: tuple[list[float], list[float], list[float]] = ([], [], [])
 
@@ -174,7 +181,7 @@ def test_a_target_that_is_missed_is_named(change: dict[str, float], said: str) -
     ("change", "said"),
     [
         ({"loop_lag": 0.5}, "the event loop's worst lag is 0.500 s"),
-        ({"at_once": 490}, "490 at once"),
+        ({"together": 490}, "490 at once"),
         ({"lost": 3}, "3 words lost"),
     ],
 )
@@ -200,6 +207,7 @@ def test_how_late_the_loop_was_before_the_run_does_not_count() -> None:
     assert worst(before, after) == 0.1
     assert worst(after, later) == 0.5
     assert worst(before, looks(LOOKS % (9, 10, 12))) == float("inf")
+    assert worst(before, before) == float("inf")
 
 
 def test_a_figure_that_is_worse_than_another_bots_is_named() -> None:
