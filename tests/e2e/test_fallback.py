@@ -67,7 +67,7 @@ async def test_a_second_that_can_not_stream_is_shown_whole_in_pages(
 ) -> None:
     bot.provider = nobody()
     bot.extra = f'[providers.spare]\nkind = "aichat"\nbase_url = "{spare.aichat_url}"\n'
-    spare.script(Script(text=numbered(2000)))
+    spare.script(Script(text=numbered(2000), first_token=1.0))
     ada = tg.user("Ada")
     await bot.start()
     await ada.say("go")

@@ -99,12 +99,13 @@ async def test_sends_whose_answers_are_lost_again_and_again_still_end_whole(
 async def test_a_limit_on_chat_actions_holds_up_no_text(
     tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess
 ) -> None:
-    llm.script(Script(text="here", first_token=0.3))
+    llm.script(Script(text="here", first_token=1.0))
     ada = tg.user("Ada")
     tg.fault("flood", method="sendChatAction", chat=ada, seconds=30, penalty=False)
     await bot.start()
     await ada.say("go")
     await tg.wait(lambda m: m.text == "here", within=5)
+    assert tg.calls_of("sendChatAction")
 
 
 async def test_edits_that_fail_in_any_way_are_made_good(
