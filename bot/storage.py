@@ -32,6 +32,9 @@ CONNECT_TIMEOUT: Final = 5
 """Seconds to reach a PostgreSQL server."""
 CONNECTIONS: Final = 8
 """To PostgreSQL at most, for the history; the queue has as many."""
+STALLED: Final = 8.0
+"""Seconds after which PostgreSQL ends the session of a process that stands still in a transaction:
+what it has locked would hold up whoever takes its turns over."""
 CHECKED: Final = 2.0
 """Seconds at a start in which an SQLite file is looked through for damage: about 1 GB."""
 REBUILT_AT_ONCE: Final = 64 * 2**20
@@ -118,9 +121,16 @@ def engine(url: sa.URL) -> sa.Engine:
         pool = {"pool_size": CONNECTIONS, "max_overflow": 0}
     # Parameters are what people wrote: they must not stand in an error.
     made = sa.create_engine(url, connect_args=options, hide_parameters=True, **pool)
-    if not is_postgresql(url):
-        sa.event.listen(made, "connect", _prepare_sqlite)
+    prepare = _prepare_postgresql if is_postgresql(url) else _prepare_sqlite
+    sa.event.listen(made, "connect", prepare)
     return made
+
+
+def _prepare_postgresql(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = {STALLED * 1000:.0f}")
+    cursor.close()
+    connection.commit()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

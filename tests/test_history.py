@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from bot import storage
 from bot.history import History
 from bot.messages import ChatKey, Lesson, TurnKey
-from bot.schema import After, Outcome, Turn
+from bot.schema import After, Outcome, Turn, turns
 from bot.storage import Databases, StorageError
 
 if TYPE_CHECKING:
@@ -414,3 +414,21 @@ async def test_a_forgotten_chat_is_still_the_latest_that_was_heard(history: Hist
     await history.drop(forget)
     assert await history.latest("telegram", 0.0) == [TurnKey(CHAT, "5")]
     assert await history.latest("discord", 0.0) == []
+
+
+async def test_what_a_process_that_stands_still_has_locked_is_free_again(
+    postgres_url: str,
+) -> None:
+    """Else those who would take its turns over waited for it, and gave no sign of life."""
+    database = Databases.at(postgres_url).history
+    history = History(database)
+    turn = await ask(history, 1)
+    engine = storage.engine(database)
+    with engine.connect() as standing_still:
+        standing_still.execute(sa.update(turns).where(turns.c.seq == turn.seq).values(question="?"))
+        async with asyncio.timeout(storage.STALLED + 10):
+            await history.settle(turn)
+        with pytest.raises(sa.exc.DBAPIError):
+            standing_still.execute(sa.text("SELECT 1"))
+    engine.dispose()
+    await history.close()
