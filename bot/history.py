@@ -119,7 +119,8 @@ class History:
         return await self._run(self._latest, platform, since)
 
     async def turn(self, key: TurnKey) -> Turn | None:
-        return await self._run(self._turn, key)
+        progress = await self.progress(key)
+        return progress[0] if progress else None
 
     async def progress(self, key: TurnKey) -> tuple[Turn, list[tuple[int, str]]] | None:
         """A turn, and the number and id of each message posted for it, by number."""
@@ -268,11 +269,6 @@ class History:
             db.execute(self._insert_turn, heard)
             seq = db.execute(sa.select(turns.c.seq).where(turns.c.key == str(key))).scalar_one()
         return After(seq, question_only=True)
-
-    def _turn(self, key: TurnKey) -> Turn | None:
-        with self._engine.connect() as db:
-            row = db.execute(_TURN, {"key": str(key)}).one_or_none()
-        return turn_of(row) if row is not None else None
 
     def _progress(self, key: TurnKey) -> tuple[Turn, list[tuple[int, str]]] | None:
         with self._engine.connect() as db:
