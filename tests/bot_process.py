@@ -8,13 +8,16 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import forked
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from pathlib import Path
+
+    from forked import Forked
 
     from sandbox.discord.server import DiscordSandbox
     from sandbox.llm.server import LlmSandbox
@@ -62,9 +65,11 @@ class BotProcess:
     telegram: TelegramSandbox | None
     provider: str
     extra: str = ""
-    process: asyncio.subprocess.Process | None = None
+    process: asyncio.subprocess.Process | Forked | None = None
     environment: dict[str, str] = field(default_factory=dict)
     discord: DiscordSandbox | None = None
+    cold: bool = False
+    """Start a fresh interpreter, as a user does, instead of a fork that has imported the bot."""
 
     @property
     def config(self) -> Path:
@@ -84,11 +89,17 @@ class BotProcess:
         polls = len(telegram.calls_of("getUpdates")) if telegram else 0
         connections = len(discord.gateway.log) if discord else 0
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PARLANCE__")}
+        environment = {**clean, **self.environment}
+        command = ("run", "--config", str(self.config))
         with (self.folder / "log").open("a") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "run", "--config", str(self.config),
-                stderr=log, env={**clean, **self.environment},
-            )  # fmt: skip
+            if self.cold:
+                self.process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "bot", *command, stderr=log, env=environment
+                )
+            else:
+                self.process = await forked.start(
+                    *command, stderr=log, environment=environment, folder=Path.cwd()
+                )
         if ready and telegram:
             await self._while_it_runs(_polled(telegram, polls))
         if ready and discord:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 from providers import registry
@@ -38,10 +39,7 @@ def config(tmp_path: Path) -> Path:
 
 def parlance(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PARLANCE__")}
-    return subprocess.run(
-        [sys.executable, "-m", "bot", *args],
-        capture_output=True, text=True, check=False, cwd=cwd, env=environ,
-    )  # fmt: skip
+    return forked.run("parlance", *args, environment=environ, folder=cwd)
 
 
 def test_help_lists_the_commands() -> None:

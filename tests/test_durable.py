@@ -5,11 +5,10 @@ DBOS is one for a process, so each of these runs in a process of its own.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+import forked
 import pytest
 
 if TYPE_CHECKING:
@@ -44,13 +43,7 @@ def run(url: str, main: str, *, expect: int = 0) -> list[str]:
     body = textwrap.indent(textwrap.dedent(main), "    ")
     database = "Databases.at(sys.argv[1]).turns"
     code = f"{COMMON}\nasync def main(database):\n{body}\nasyncio.run(main({database}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, url],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = forked.run("-c", code, url)
     assert done.returncode == expect, done.stderr
     return done.stdout.split()
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from bot_process import BotProcess
 
 from sandbox.telegram.server import TelegramSandbox
 from sandbox.telegram.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def cold(bot: BotProcess) -> None:
+    """Started as a user starts it, imports and all."""
+    bot.cold = True
 
 
 async def test_a_wrong_token_is_one_line_and_exit_code_2(

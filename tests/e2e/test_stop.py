@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from chat import numbered, replies, words_in
 
 from sandbox.llm.script import Script, Silence, Stall
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
     from sandbox.llm.server import LlmSandbox
     from sandbox.telegram.server import TelegramSandbox
+
+
+@pytest.fixture(autouse=True)
+def cold(bot: BotProcess) -> None:
+    """Started as a user starts it, imports and all."""
+    bot.cold = True
 
 
 async def test_the_answer_under_way_ends_and_the_question_behind_it_waits(
