@@ -16,6 +16,7 @@ from providers.base import (
     Provider,
     TextDelta,
 )
+from providers.ending import End
 from providers.errors import error_from_payload, read_error
 from providers.http import BROWSER_USER_AGENT, HttpClient, Request, endpoint, own_server
 from providers.images import without_images
@@ -78,7 +79,7 @@ class AiChat(Provider):
 class ReplyDecoder:
     """Decodes the one JSON reply; a `providers.answer.Decoder`."""
 
-    complete = False
+    end = End.OPEN
 
     def __init__(self) -> None:
         self._reply: list[bytes] = []

@@ -16,6 +16,7 @@ from providers.base import (
     TextDelta,
     TruncatedError,
 )
+from providers.ending import End
 from providers.images import has_images, refuses_images, without_images
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from providers.http import Body, HttpClient, Request
 
 _SETTLE_SECONDS = 5.0
-"""How long a server may take to close a stream whose text is complete."""
+"""How long a server may take to close a stream whose end is certain."""
 
 
 class Decoder(Protocol):
@@ -34,8 +35,10 @@ class Decoder(Protocol):
     Pure: no clock, no I/O. Used for one answer.
     """
 
-    complete: bool
-    """The end of the text was announced: what follows is optional (usage, an end marker)."""
+    @property
+    def end(self) -> End:
+        """How near the end of the answer is, by all that was decoded."""
+        ...
 
     def decode(self, chunk: bytes) -> Iterable[Event]:
         """Yield what `chunk` completes, with Finish last where it ends the answer."""
@@ -115,6 +118,7 @@ async def _decoded(body: Body, decoder: Decoder) -> AsyncGenerator[Event, None]:
     while chunk := await reading.next_chunk():
         received = received or bool(chunk.strip())
         for event in _joined(decoder.decode(chunk)):
+            reading.heard()
             yield event
     for event in decoder.flush():
         yield event
@@ -144,19 +148,25 @@ def _joined(events: Iterable[Event]) -> Iterator[Event]:
 
 
 class _Reading:
-    """Reads a body; once the answer is complete, what may follow it is not waited for long."""
+    """Reads a body; once the answer seems to be over, it waits for more in bounds."""
 
     def __init__(self, body: Body, decoder: Decoder) -> None:
         self._body = body
         self._decoder = decoder
         self._ends_at: float | None = None
 
+    def heard(self) -> None:
+        """More of the answer has come: the time for what may follow it begins again."""
+        self._ends_at = None
+
     async def next_chunk(self) -> bytes:
-        if not self._decoder.complete:
+        """The next bytes; b"" if the answer ends here, as far as its server can be understood."""
+        end = self._decoder.end
+        if end is End.OPEN:
             return await self._body.read_chunk()
         now = asyncio.get_running_loop().time()
         if self._ends_at is None:
-            self._ends_at = now + _SETTLE_SECONDS
+            self._ends_at = now + (_SETTLE_SECONDS if end is End.CERTAIN else self._body.idle)
         if now >= self._ends_at:
             return b""
         try:

@@ -114,8 +114,7 @@ class MessageDecoder(JsonEventDecoder):
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self._reason = ""
+        super().__init__(marker=True)
         self._explanation = ""
         self._input: int | None = None
         self._output: int | None = None
@@ -145,26 +144,27 @@ class MessageDecoder(JsonEventDecoder):
         yield from self.drain()
         if self._input is not None or self._output is not None:
             yield Usage(self._input, self._output)
-        if self._reason == "refusal":
+        reason = self._ending.reason
+        if reason == "refusal":
             why = self._explanation or "no reason given"
             raise ContentFilteredError(f"the model's server refused to go on: {why}")
-        if self._reason == _FULL and not self._speech.spoken:
+        if reason == _FULL and not self._speech.spoken:
             raise ContextTooLongError("the messages fill the model's context window")
-        length = self._reason in _LENGTH_REASONS
+        length = reason in _LENGTH_REASONS
         yield Finish(FinishReason.LENGTH if length else FinishReason.STOP)
 
     def _content(self, content: Payload) -> Sequence[Event]:
         """Return the text of a block or a delta, whatever its type is called."""
-        return (
+        taken = self._speech.taken
+        events = (
             *self._speech.think(content.get("thinking")),
             *self._speech.say(content.get("text")),
         )
+        self._ending.hear(None, spoke=self._speech.taken > taken)
+        return events
 
     def _read_reason(self, message: Payload) -> None:
-        reason = message.get("stop_reason")
-        if isinstance(reason, str) and reason:
-            self._reason = reason
-            self.complete = True
+        self._ending.hear(message.get("stop_reason"), spoke=False)
         explanation = inner(message, "stop_details").get("explanation")
         self._explanation = one_line(explanation) if isinstance(explanation, str) else ""
 

@@ -40,7 +40,6 @@ class ChatDecoder(JsonEventDecoder):
         super().__init__()
         self._keep_filtered = keep_filtered
         self._usage: Usage | None = None
-        self._reason = ""
 
     def _read(self, payload: Payload) -> Sequence[Event]:
         return self._choice(payload, "delta")
@@ -49,7 +48,7 @@ class ChatDecoder(JsonEventDecoder):
         return self._choice(payload, "message")
 
     def _done(self) -> Iterator[Event]:
-        if not self._reason and not self._speech.spoken:
+        if not self._ending.reason and not self._speech.spoken:
             raise BadResponseError("the answer holds no text", complete=True)
         return self._end()
 
@@ -57,11 +56,12 @@ class ChatDecoder(JsonEventDecoder):
         yield from self.drain()
         if self._usage:
             yield self._usage
-        if self._reason == "content_filter" and not (self._keep_filtered and self._speech.spoken):
+        reason = self._ending.reason
+        if reason == "content_filter" and not (self._keep_filtered and self._speech.spoken):
             raise ContentFilteredError("the server cut the answer for its content")
-        if self._reason in _FAILURE_REASONS:
-            raise OverloadedError(f"the server gave the answer up: {self._reason}")
-        length = self._reason in _LENGTH_REASONS
+        if reason in _FAILURE_REASONS:
+            raise OverloadedError(f"the server gave the answer up: {reason}")
+        length = reason in _LENGTH_REASONS
         yield Finish(FinishReason.LENGTH if length else FinishReason.STOP)
 
     def _choice(self, payload: Payload, key: str) -> Sequence[Event]:
@@ -71,12 +71,10 @@ class ChatDecoder(JsonEventDecoder):
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
             return ()
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str) and reason:
-            self._reason = reason
-            self.complete = True
-        delta = choice.get(key)
-        return self._delta(delta) if isinstance(delta, dict) else ()
+        delta, taken = choice.get(key), self._speech.taken
+        events = self._delta(delta) if isinstance(delta, dict) else ()
+        self._ending.hear(choice.get("finish_reason"), spoke=self._speech.taken > taken)
+        return events
 
     def _delta(self, delta: Payload) -> Sequence[Event]:
         content = delta.get("content")

@@ -103,54 +103,44 @@ class Gemini(Provider):
 
 
 class CandidateDecoder(JsonEventDecoder):
-    """Decodes chunks of candidates; where `alt=sse` was lost on the way, an array of them.
+    """Decodes chunks of candidates, or an array of them if `alt=sse` was lost on the way.
 
     The end is a finish reason and then the end of the body. Older models send a reason with every
-    chunk: there, only the body's end tells.
+    chunk, so there only the body's end tells.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._reason = ""
         self._usage: Usage | None = None
-        self._every_chunk_finishes = False
 
     def _read(self, payload: Payload) -> Iterator[Event]:
         if block := inner(payload, "promptFeedback").get("blockReason"):
             raise ContentFilteredError(f"the server refused the question: {one_line(str(block))}")
         self._read_usage(inner(payload, "usageMetadata"))
         for candidate in objects(payload.get("candidates"))[:1]:
-            parts = objects(inner(candidate, "content").get("parts"))
-            for part in parts:
+            taken = self._speech.taken
+            for part in objects(inner(candidate, "content").get("parts")):
                 hear = self._speech.think if part.get("thought") else self._speech.say
                 yield from hear(part.get("text"))
-            self._read_reason(candidate.get("finishReason"), spoke=bool(parts))
+            spoke = self._speech.taken > taken
+            self._ending.hear(candidate.get("finishReason"), spoke=spoke)
 
     def _read_whole(self, payload: Payload) -> Iterator[Event]:
         return self._read(payload)
-
-    def _may_end(self) -> bool:
-        return self.complete or bool(self._reason)
 
     def _end(self) -> Iterator[Event]:
         yield from self.drain()
         if self._usage:
             yield self._usage
-        if self._reason in _FILTER_REASONS:
-            raise ContentFilteredError(f"the server cut the answer for its content: {self._reason}")
-        if self._reason == _LENGTH_REASON:
+        reason = self._ending.reason
+        if reason in _FILTER_REASONS:
+            raise ContentFilteredError(f"the server cut the answer for its content: {reason}")
+        if reason == _LENGTH_REASON:
             yield Finish(FinishReason.LENGTH)
-        elif self._reason in _GOOD_REASONS:
+        elif reason in _GOOD_REASONS:
             yield Finish(FinishReason.STOP)
         else:
-            raise OverloadedError(f"the server gave the answer up: {one_line(self._reason)}")
-
-    def _read_reason(self, reason: object, *, spoke: bool) -> None:
-        if self._reason and spoke:
-            self._every_chunk_finishes = True
-        if isinstance(reason, str) and reason:
-            self._reason = reason
-        self.complete = bool(self._reason) and not self._every_chunk_finishes
+            raise OverloadedError(f"the server gave the answer up: {one_line(reason)}")
 
     def _read_usage(self, usage: Payload) -> None:
         if not usage:

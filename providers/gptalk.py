@@ -19,10 +19,12 @@ from providers.base import (
     Provider,
     TextDelta,
 )
-from providers.errors import error_from_payload, is_error
+from providers.ending import End
+from providers.errors import error_from_payload
 from providers.gptalk_account import Account, Login
 from providers.http import BROWSER_USER_AGENT, HttpClient, Request, endpoint, own_server
 from providers.images import without_images
+from providers.payload import is_done, read_event
 from providers.prompt import format_prompt
 from providers.sse import SseDecoder, SseEvent
 from providers.surrogates import dump_json, parse_json, repair
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from providers.base import Event, Message, ProviderSettings
+    from providers.payload import Payload
 
 DEFAULT_MODEL = "gpt-3.5-turbo"
 
@@ -147,7 +150,7 @@ class GrowingTextDecoder:
     what was handed out already is an error: it can't be taken back.
     """
 
-    complete = False
+    end = End.OPEN
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
@@ -167,12 +170,14 @@ class GrowingTextDecoder:
             yield TextDelta(text)
 
     def _events(self, events: list[SseEvent]) -> Iterator[Event]:
-        for data, _ in events:
-            if data.startswith(b"[DONE]"):
+        for event in events:
+            if is_done(event.data):
                 yield from self.drain()
                 yield Finish(FinishReason.STOP)
                 return
-            yield from self._grow(_content(data))
+            payload = read_event(event)
+            if payload is not None:
+                yield from self._grow(_content(payload))
 
     def _grow(self, content: str) -> Iterator[TextDelta]:
         text = repair(content.rstrip(_UNFINISHED))
@@ -186,19 +191,9 @@ class GrowingTextDecoder:
             yield TextDelta(added)
 
 
-def _content(data: bytes) -> str:
-    try:
-        payload = parse_json(data)
-    except ValueError:
-        raise BadResponseError("the server sent malformed JSON") from None
-    if not isinstance(payload, dict):
-        raise BadResponseError("the server sent JSON that is no text event")
+def _content(payload: Payload) -> str:
     content = payload.get("content")
-    if isinstance(content, str):
-        return content
-    if is_error(payload):
-        raise error_from_payload(payload)
-    return ""
+    return content if isinstance(content, str) else ""
 
 
 def _token(data: dict[object, object]) -> str:

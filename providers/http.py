@@ -135,6 +135,11 @@ class Body:
         self._read_at = float("-inf")
         """Loop time of the last read."""
 
+    @property
+    def idle(self) -> float:
+        """Seconds of silence after which the answer is taken to have stopped."""
+        return self._timeouts.idle
+
     async def read_chunk(self, patience: float | None = None) -> bytes:
         """Return the bytes that have arrived, waiting for some; b"" at the end of the body.
 

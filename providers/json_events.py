@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from providers.ending import End, Ending
 from providers.errors import error_from_payload
-from providers.payload import read_object, read_objects
+from providers.payload import is_done, read_event, read_objects
 from providers.speech import Speech
 from providers.sse import SseDecoder
 
@@ -27,13 +28,18 @@ class JsonEventDecoder(ABC):
     its content type says. A format says what its objects mean.
     """
 
-    def __init__(self) -> None:
-        self.complete = False
+    def __init__(self, *, marker: bool = False) -> None:
+        """`marker`: as for `Ending`."""
+        self._ending = Ending(marker=marker)
         self._speech = Speech()
         self._opening = b""
         """Blank bytes before the body shows whether it is SSE or a whole document."""
         self._document: list[bytes] | None = None
         self._sse: SseDecoder | None = None
+
+    @property
+    def end(self) -> End:
+        return self._ending.state
 
     def decode(self, chunk: bytes) -> Iterator[Event]:
         if self._sse is None and self._document is None:
@@ -48,7 +54,7 @@ class JsonEventDecoder(ABC):
         if self._document is not None:
             for payload in read_objects(b"".join(self._document).strip(_BLANK)):
                 yield from self._read_whole(payload)
-            self.complete = True
+            self._ending.mark()
         if self._sse is not None:
             yield from self._read_events(self._sse.flush())
         if self._may_end():
@@ -65,22 +71,23 @@ class JsonEventDecoder(ABC):
             self._sse = SseDecoder()
 
     def _read_events(self, events: list[SseEvent]) -> Iterator[Event]:
-        for data, kind in events:
-            if data.startswith(b"[DONE]"):
+        for event in events:
+            if is_done(event.data):
                 yield from self._done()
                 continue
-            payload = read_object(data)
-            if kind == "error":
+            payload = read_event(event)
+            if event.type == "error":
                 raise error_from_payload(payload)
-            yield from self._read(payload)
+            if payload is not None:
+                yield from self._read(payload)
 
     def _done(self) -> Iterable[Event]:
         """Return what `[DONE]` completes, a marker that most formats have no need of."""
-        return self._end() if self.complete else ()
+        return self._end() if self._may_end() else ()
 
     def _may_end(self) -> bool:
         """Tell whether the body may end here; elsewhere its end is a truncation."""
-        return self.complete
+        return bool(self._ending.reason) or self.end is End.CERTAIN
 
     @abstractmethod
     def _read(self, payload: Payload) -> Iterable[Event]:

@@ -17,10 +17,11 @@ from providers.base import (
     Provider,
     Usage,
 )
+from providers.ending import End, Ending
 from providers.http import HttpClient, Request, endpoint, header_safe, named_model, server
 from providers.images import base64
 from providers.ndjson import NdjsonDecoder
-from providers.payload import count, inner, read_object
+from providers.payload import count, inner, read_line
 from providers.speech import Speech
 from providers.surrogates import dump_json
 from providers.turns import joined_text, system_prompt, turns
@@ -85,34 +86,52 @@ class Ollama(Provider):
 class ChatLineDecoder:
     """Decodes a line for each piece of the answer; a `providers.answer.Decoder`."""
 
-    complete = False
-
     def __init__(self) -> None:
         self._lines = NdjsonDecoder()
         self._speech = Speech()
+        self._ending = Ending()
+        self._usage = Usage()
+
+    @property
+    def end(self) -> End:
+        return self._ending.state
 
     def decode(self, chunk: bytes) -> Iterator[Event]:
         yield from self._read(self._lines.decode(chunk))
 
     def flush(self) -> Iterator[Event]:
         yield from self._read(self._lines.flush())
+        if self._ending.reason:
+            yield from self._end()
 
     def drain(self) -> Iterable[Event]:
         return self._speech.drain()
 
     def _read(self, lines: list[bytes]) -> Iterator[Event]:
         for line in lines:
-            payload = read_object(line)
-            message = inner(payload, "message")
+            payload = read_line(line)
+            if payload is None:
+                continue
+            message, taken = inner(payload, "message"), self._speech.taken
             yield from self._speech.think(message.get("thinking"))
             yield from self._speech.say(message.get("content"))
-            if payload.get("done"):
-                yield from self.drain()
-                asked, said = payload.get("prompt_eval_count"), payload.get("eval_count")
-                if (usage := Usage(count(asked), count(said))) != Usage():
-                    yield usage
-                length = payload.get("done_reason") == "length"
-                yield Finish(FinishReason.LENGTH if length else FinishReason.STOP)
+            spoke = self._speech.taken > taken
+            if payload.get("done") is not True:
+                self._ending.hear(None, spoke=spoke)
+                continue
+            asked, said = payload.get("prompt_eval_count"), payload.get("eval_count")
+            self._usage = Usage(count(asked), count(said))
+            length = payload.get("done_reason") == "length"
+            self._ending.hear("length" if length else "stop", spoke=spoke)
+            if not spoke and self.end is not End.OPEN:
+                yield from self._end()
+
+    def _end(self) -> Iterator[Event]:
+        yield from self.drain()
+        if self._usage != Usage():
+            yield self._usage
+        length = self._ending.reason == "length"
+        yield Finish(FinishReason.LENGTH if length else FinishReason.STOP)
 
 
 def _message(turn: Message) -> dict[str, object]:

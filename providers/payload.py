@@ -11,7 +11,11 @@ from providers.surrogates import parse_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from providers.sse import SseEvent
+
 Payload = dict[object, object]
+
+_SIGNS_OF_LIFE = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
 
 
 def read_object(data: bytes) -> Payload:
@@ -22,6 +26,29 @@ def read_object(data: bytes) -> Payload:
     return read_objects(data)[0]
 
 
+def read_event(event: SseEvent) -> Payload | None:
+    """Return the JSON object of an event, or None for one that says nothing.
+
+    Servers keep a connection alive with events of their own: blank, null, a ping, a heartbeat.
+    Raises as `read_object` does.
+    """
+    if event.type.lower() in _SIGNS_OF_LIFE:
+        return None
+    return read_line(event.data)
+
+
+def read_line(data: bytes) -> Payload | None:
+    """Return the JSON object `data`; None if it says nothing. Raises as `read_object` does."""
+    if not data.startswith(b"{") and _says_nothing(data):
+        return None
+    return read_object(data)
+
+
+def is_done(data: bytes) -> bool:
+    """Tell whether `data` is OpenAI's end marker, `[DONE]`, however it is written."""
+    return data[:1] != b"{" and data.strip(b' \t"').lower().startswith(b"[done]")
+
+
 def read_objects(data: bytes) -> list[Payload]:
     """Return the JSON object `data`, or those of an array; raises as `read_object` does."""
     try:
@@ -30,7 +57,7 @@ def read_objects(data: bytes) -> list[Payload]:
         raise BadResponseError(_not_json(data)) from None
     found = objects(value if isinstance(value, list) else [value])
     for one in found:
-        if is_error(one):
+        if is_error(one) and not _is_sign_of_life(one):
             raise error_from_payload(one)
     if not found:
         raise BadResponseError("the server sent JSON that is no part of an answer")
@@ -53,6 +80,24 @@ def objects(value: object) -> list[Payload]:
 def count(value: object) -> int | None:
     """Return `value` where it is a number of tokens."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _says_nothing(data: bytes) -> bool:
+    """Tell whether `data` is blank, a bare ping, or JSON with nothing in it: null, "", [], true."""
+    word = data.strip().strip(b'"').strip()
+    if not word or word.decode("utf-8", "replace").lower() in _SIGNS_OF_LIFE:
+        return True
+    try:
+        value = parse_json(word)
+    except ValueError:
+        return False
+    return isinstance(value, bool) or value in (None, [], {})
+
+
+def _is_sign_of_life(payload: Payload) -> bool:
+    """Tell whether an object is a heartbeat, which may carry a message."""
+    kinds = (payload.get(name) for name in ("type", "event", "object"))
+    return any(isinstance(kind, str) and kind.lower() in _SIGNS_OF_LIFE for kind in kinds)
 
 
 def _not_json(data: bytes) -> str:

@@ -21,17 +21,25 @@ class Speech:
         self._splitter = ThinkSplitter()
         self.spoken = False
         """Text has come, be it a thought in tags."""
+        self.taken = 0
+        """Characters of text and thought so far, those included that are held back."""
 
     def say(self, text: object) -> Sequence[TextDelta | ReasoningDelta]:
         """Return what `text` adds to the answer; anything but a string adds nothing."""
-        if not isinstance(text, str) or not (text := self._text.feed(text)):
+        if not isinstance(text, str) or not text:
+            return ()
+        self.taken += len(text)
+        if not (text := self._text.feed(text)):
             return ()
         self.spoken = True
         return self._splitter.feed(text)
 
     def think(self, text: object) -> Sequence[ReasoningDelta]:
         """Return what `text` adds to the reasoning; anything but a string adds nothing."""
-        if not isinstance(text, str) or not (text := self._thought.feed(text)):
+        if not isinstance(text, str) or not text:
+            return ()
+        self.taken += len(text)
+        if not (text := self._thought.feed(text)):
             return ()
         return (ReasoningDelta(text),)
 

@@ -18,6 +18,7 @@ from providers.base import (
     Role,
     TextDelta,
 )
+from providers.ending import End
 from providers.http import BROWSER_USER_AGENT, HttpClient, Request, endpoint, own_server
 from providers.images import without_images
 from providers.prompt import format_prompt
@@ -98,7 +99,7 @@ class RawTextDecoder:
     server may repeat, in part or whole, and that is no part of the answer.
     """
 
-    complete = False
+    end = End.OPEN
 
     def __init__(self, echo: str = "") -> None:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
