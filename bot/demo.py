@@ -6,10 +6,11 @@ Nothing of it leaves this machine, unless a real model is at hand or configured.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
+import signal
 import sys
-import tempfile
 from base64 import b64encode
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -48,6 +49,11 @@ PROBE = 1.0
 OPENAI_MODEL = "gpt-4o-mini"
 SYSTEM_PROMPT = "You are a helpful assistant in a chat. Answer in Markdown."
 
+_NOBODY_READS = {errno.EIO, errno.EPIPE}
+"""A write fails so if the terminal is gone, or the other end of the pipe."""
+_KILLED = 128
+"""A shell adds this to a signal's number for the exit code of a program that the signal ended."""
+
 Answering: TypeAlias = "tuple[str, Mapping[str, ProviderSection], ChatSettings]"
 """Who answers, in words; the sections that say so."""
 
@@ -58,10 +64,35 @@ def run(configured: Settings | None = None) -> int:
     It answers with the providers and the [chat] of `configured`, else with the model at hand.
     """
     try:
-        return run_loop(_demo(configured))
+        return run_loop(_until_told(configured))
     except SettingError as error:
         log.error(str(error))  # noqa: TRY400 - one line that names the mend, no traceback
         return 2
+    except OSError as error:
+        if error.errno not in _NOBODY_READS:
+            raise
+        return 0
+
+
+async def _until_told(configured: Settings | None) -> int:
+    """The demo until its end, or until its window is closed or it is told to stop."""
+    told: list[int] = []
+    demo = asyncio.current_task()
+    assert demo is not None
+
+    def end(number: int) -> None:
+        if not told:  # A second cancellation would cut the clearing up.
+            demo.cancel()
+        told.append(number)
+
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        return await _demo(configured)
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        return _KILLED + told[0]
 
 
 async def _demo(configured: Settings | None) -> int:
@@ -72,10 +103,12 @@ async def _demo(configured: Settings | None) -> int:
         "discord": f"{b64encode(str(bot_id).encode()).decode()}.demo.{secrets.token_urlsafe(26)}",
     }
     async with AsyncExitStack() as stack:
-        starting = (_sandbox(server, token) for server, token in tokens.items())
+        starting = (
+            _sandbox("telegram", tokens["telegram"], "--scratch"),
+            _sandbox("discord", tokens["discord"]),
+        )
         telegram, discord = await asyncio.gather(*map(stack.enter_async_context, starting))
         about, providers, chat = _chosen(configured) if configured else await _at_hand()
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parlance-demo-"))
         settings = Settings(
             telegram=TelegramSettings(token=SecretStr(tokens["telegram"]), api_url=telegram["url"]),
             discord=DiscordSettings(
@@ -85,7 +118,7 @@ async def _demo(configured: Settings | None) -> int:
             ),
             providers=providers,
             chat=chat,
-            storage=StorageSettings(url=f"sqlite:///{Path(folder) / 'demo.db'}"),
+            storage=StorageSettings(url=f"sqlite:///{Path(telegram['scratch']) / 'demo.db'}"),
             access=AccessSettings(open=True),
         )
         app = App(settings)
@@ -120,13 +153,24 @@ async def _talk(app: App, roots: Mapping[str, str], bot_id: str, about: str) -> 
 
 
 @asynccontextmanager
-async def _sandbox(server: str, token: str) -> AsyncIterator[dict[str, str]]:
-    """A platform of our own in a process of its own; yields where it is."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sandbox", server, "--token", token,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the bot alone.
-    )  # fmt: skip
+async def _sandbox(server: str, token: str, *options: str) -> AsyncIterator[dict[str, str]]:
+    """A platform of our own in a process of its own; yields where it is.
+
+    It ends with this process, even if that is killed: then nobody holds its lifeline any more.
+    """
+    lifeline, ours = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sandbox", server, "--token", token,
+            "--lifeline", str(lifeline), *options, pass_fds=(lifeline,),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the bot alone.
+        )  # fmt: skip
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(lifeline)
     assert process.stdout is not None
     try:
         ready = await process.stdout.readline()
@@ -136,6 +180,7 @@ async def _sandbox(server: str, token: str) -> AsyncIterator[dict[str, str]]:
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
+        os.close(ours)
         await process.wait()
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -102,12 +103,21 @@ def read_lines(into: asyncio.Queue[str | None]) -> None:
 
     def read() -> None:
         rest = b""
-        while chunk := os.read(0, 65536):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                loop.call_soon_threadsafe(into.put_nowait, line.decode(errors="replace"))
-        if rest:
-            loop.call_soon_threadsafe(into.put_nowait, rest.decode(errors="replace"))
-        loop.call_soon_threadsafe(into.put_nowait, None)
+        with suppress(RuntimeError):  # The loop may be closed by then.
+            while chunk := _typed():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    loop.call_soon_threadsafe(into.put_nowait, line.decode(errors="replace"))
+            if rest:
+                loop.call_soon_threadsafe(into.put_nowait, rest.decode(errors="replace"))
+            loop.call_soon_threadsafe(into.put_nowait, None)
 
     threading.Thread(target=read, daemon=True, name="stdin").start()
+
+
+def _typed() -> bytes:
+    """The next bytes of standard input; b"" at its end, and if its terminal is gone."""
+    try:
+        return os.read(0, 65536)
+    except OSError:
+        return b""

@@ -43,6 +43,9 @@ class Ending:
 
         A thought is text in this.
         """
+        if reason is None and not self.reason:  # nearly every chunk
+            self._spoken = self._spoken or spoke
+            return
         if spoke and self.reason:
             self._disproved = True
         self._spoken = self._spoken or spoke
