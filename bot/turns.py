@@ -181,7 +181,8 @@ class Turns:
         if turn.outcome is not None:
             # The model had said its last word when the earlier run was cut off.
             reply.write(turn.answer or "")
-            reply.end(turn.notice or "")
+            instead = texts.NOTHING_TO_SEE if _asks_model(turn) else ""
+            reply.end(turn.notice or "", instead=instead)
             delivered = await reply.deliver()
         elif turn.command and not _asks_model(turn):
             reply.end(await self._carry_out(turn))
@@ -244,6 +245,7 @@ class Turns:
             nonce=str(turn.key),
             posted=posted,
             stood=len(turn.partial or "") if posted else 0,
+            excuse=texts.NOT_TAKEN,
         )
 
     async def _carry_out(self, turn: Turn) -> str:
@@ -324,7 +326,7 @@ class Turns:
         elif error := reading.exception():
             answer.fail(error, turn)
         if not stop.is_set() and not delivering.done():
-            reply.end(answer.notice)
+            reply.end(answer.notice, instead=texts.NOTHING_TO_SEE)
         return answer
 
     async def _read(self, turn: Turn, reply: Reply, answer: Answer) -> None:

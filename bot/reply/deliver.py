@@ -12,11 +12,12 @@ import structlog
 
 from bot.reply.pace import Call, Priority
 from bot.reply.pages import Pages
-from bot.reply.plan import Finished, Plan, Remove, Show, Step, Wait
+from bot.reply.plan import Finished, Form, Plan, Remove, Show, Step, Wait
 from bot.reply.surface import (
     AlreadyPostedError,
     ChatClosedError,
     MessageGoneError,
+    NotAllowedError,
     NotAppliedError,
     RefusedError,
     SlowDownError,
@@ -39,6 +40,15 @@ UNKNOWN_CREATES = 8
 """Attempts at a page's create of which no answer came, about a minute in all. Each may leave an
 orphan; after so many in a row the platform is taken to swallow our messages and the reply is given
 up."""
+DOUBTED_AFTER = 6
+"""Failed calls in a row, a quarter of a minute in all, after which the text may be their cause. It
+is if the platform shows the typing indicator, then fails the same text again, and then takes it
+plain, or an excuse. Otherwise it is the platform."""
+NOT_ALLOWED = 8
+"""Attempts, about a minute and a half in all, while a right is missing in the middle of an
+answer."""
+UNEDITABLE = 2
+"""Edits in a row that are refused for good: then a page is shown when it is closed, not before."""
 TYPING_AFTER = 0.3
 """Seconds of silence before it is shown: where a text comes sooner, it would only cost its call."""
 TYPING_RETRY = 1.0
@@ -55,7 +65,7 @@ class Delivered(Enum):
     REMOVED = auto()
     """The reader deleted the message that was being written."""
     CLOSED = auto()
-    """The chat can't be written to any more, or the platform refuses this text for good."""
+    """The chat can't be written to any more, or the platform does not take the answer's text."""
 
 
 class Ledger(Protocol):
@@ -101,16 +111,19 @@ class Reply:
         nonce: str,
         posted: Sequence[tuple[int, str]] = (),
         stood: int = 0,
+        excuse: str = "",
     ) -> None:
         """`nonce` names the turn; `posted` are the messages of an earlier, interrupted run.
 
-        `stood`: how many characters of the answer they show, as far as is known.
+        `stood`: how many characters of the answer they show, as far as is known. `excuse` is
+        Markdown that ends an answer whose text the platform does not take.
         """
         self.counts = Counts()
         self._surface = surface
         self._gate = gate
         self._ledger = ledger
         self._nonce = nonce
+        self._excuse = excuse
         limits = surface.limits
         pages = Pages(surface.markup, limits.page_size)
         self._plan = Plan(pages, posted, stood=stood, fresh_final=limits.fresh_final)
@@ -128,15 +141,22 @@ class Reply:
         """Failed calls in a row; a refusal for rate is no failure."""
         self._unknown_creates = 0
         """Creates in a row of which no answer came."""
-        self._unsure: Show | None = None
-        """The create of unknown fate: sent again with the same text, whatever has been written
-        since, so that an orphan holds a page's first text and no more."""
+        self._uneditable = 0
+        """Edits in a row that were refused for good."""
+        self._doubted = False
+        """The platform has just answered another call of this chat, so what fails now is the text's
+        own fault."""
+        self._instead: Show | None = None
+        """Shown next in place of what the plan asks for: a create of unknown fate with the text it
+        had, whatever has been written since, so that an orphan holds a page's first text and no
+        more; or another form of a text that is not taken."""
 
     # What the pace wants to know (bot.reply.pace.Waiting).
 
     @property
     def call(self) -> Call:
-        return self._create if self._plan.creates else self._edit
+        creates = self._plan.creates if self._instead is None else self._instead.message is None
+        return self._create if creates else self._edit
 
     @property
     def behind(self) -> int:
@@ -168,12 +188,15 @@ class Reply:
         """Show `text` of an earlier run in place of what is written, if that is not shown yet."""
         return self._plan.restore(text)
 
-    def end(self, notice: str = "") -> None:
-        """The answer is complete; `notice` is shown below it."""
+    def end(self, notice: str = "", *, instead: str = "") -> None:
+        """The answer is complete; `notice` is shown below it.
+
+        `instead` is shown in place of an answer of which nothing can be seen.
+        """
         if self._plan.begun:
             self._gate.pace.ended(self._loop.time() - self._begun)
         self.counts.ended = self._loop.time()
-        self._plan.end(notice)
+        self._plan.end(notice, instead=instead)
         self._complete()
 
     def cut(self, notice: str) -> None:
@@ -209,15 +232,15 @@ class Reply:
             self._text_shown.set()
             self._gate.pace.left(self._surface.chat)
         self.counts.delivered = self._loop.time()
-        return Delivered.WHOLE
+        return Delivered.CLOSED if self._plan.given_up else Delivered.WHOLE
 
     async def _take(self, call: Call, step: Step) -> None:
         """Make the one call that was admitted, if it is still the one to make."""
         if not isinstance(step, Show | Remove) or self.call is not call:
             self._gate.not_made(call)
             return
-        if self._unsure and isinstance(step, Show) and step.message is None:
-            step = self._unsure
+        if self._instead and isinstance(step, Show):
+            step = self._instead
         self.counts.calls += 1
         trouble: SurfaceError | None = None
         left_at = self._loop.time()
@@ -238,7 +261,7 @@ class Reply:
     def _succeeded(self, call: Call) -> None:
         self._text_shown.set()
         self._failures = self._unknown_creates = 0
-        self._unsure = None
+        self._doubted, self._instead = False, None
         self._since = self._loop.time()
         if self.counts.first_shown is None:
             self.counts.first_shown = self._since
@@ -257,6 +280,7 @@ class Reply:
         else:
             message = show.message
             await self._surface.edit(message, show.rendered)
+            self._uneditable = 0
         self._plan.shown(show, message)
         if not self._plan.ended:
             self.priority = Priority.PREVIEW
@@ -273,30 +297,60 @@ class Reply:
                 self.counts.refusals += 1
                 self._gate.pace.refused(call, error.retry_after, self._loop.time())
                 log.info("slowed down", chat=str(self._surface.chat), retry_after=error.retry_after)
-            case RefusedError():
-                formatted = isinstance(step, Show) and step.rendered != step.rendered.plain()
-                if not formatted or not self._plan.drop_formatting():
-                    raise error
-                self._unsure = None
-                log.warning("formatting refused, sending plain", reason=str(error))
+            case RefusedError() if self._say_otherwise(step):
+                log.warning("text refused, trying another form", reason=str(error))
             case MessageGoneError() if (
                 isinstance(step, Show) and step.message and self._plan.forget(step)
             ):
+                self._instead = None
                 await self._ledger.removed(step.message)
             case UneditableError():
-                self._plan.renew()
+                self._uneditable += 1
+                self._instead = None
+                self._plan.renew(hold=self._uneditable >= UNEDITABLE)
                 log.info("can't be edited any more, posting anew", reason=str(error))
-            case UnknownFateError() if isinstance(step, Show) and step.message is None:
-                self._unsure = step
-                if not self._surface.limits.nonces:
-                    self._count_orphan(error)
-                await self._back_off(error)
             case NotAppliedError() | UnknownFateError():
+                await self._fail(step, error)
+            case NotAllowedError() if self._plan.stands and self._failures + 1 < NOT_ALLOWED:
                 await self._back_off(error)
             case _:
                 raise error
 
-    def _count_orphan(self, error: UnknownFateError) -> None:
+    async def _fail(self, step: Show | Remove, error: SurfaceError) -> None:
+        """Try again, later or in another form."""
+        may_be_there = isinstance(error, UnknownFateError) and not self._surface.limits.nonces
+        if isinstance(step, Show) and step.message is None and may_be_there:
+            # The excuse is not insisted on: it may be the platform after all.
+            self._instead = None if step.form is Form.EXCUSE else step
+            self._count_orphan(error)
+        elif isinstance(step, Show) and self._failures + 1 >= DOUBTED_AFTER:
+            if not self._doubted and await self._answers():
+                self._doubted, self._instead = True, step
+                return
+            if self._doubted and self._say_otherwise(step):
+                log.warning("the text fails, trying another form", reason=str(error))
+                return
+            self._instead = None
+        await self._back_off(error)
+
+    def _say_otherwise(self, step: Show | Remove) -> bool:
+        """Try another form of what was not taken at once; False if there is none."""
+        other = None
+        if isinstance(step, Show):
+            other = self._instead = self._plan.otherwise(step, self._excuse)
+        return other is not None
+
+    async def _answers(self) -> bool:
+        """Whether the platform takes another call for this chat."""
+        if not self._gate.may_act(self._surface.chat):
+            return False
+        try:
+            await self._surface.typing()
+        except SurfaceError:
+            return False
+        return True
+
+    def _count_orphan(self, error: SurfaceError) -> None:
         self.counts.ambiguous += 1
         self._unknown_creates += 1
         if self._unknown_creates >= UNKNOWN_CREATES:
@@ -304,6 +358,7 @@ class Reply:
 
     async def _back_off(self, error: SurfaceError) -> None:
         self._failures += 1
+        self._doubted = False
         delay = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (self._failures - 1))
         log.warning(
             "platform call failed", chat=str(self._surface.chat), reason=str(error), again_in=delay

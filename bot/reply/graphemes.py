@@ -16,6 +16,9 @@ _FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]+$")
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _TAGS = range(0xE0020, 0xE0080)
 _HANGUL_VOWELS_AND_FINALS = range(0x1160, 0x1200)
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc")
+"""Letters and signs without a picture; platforms count them as nothing, too."""
+_VARIANTS = range(0xFE00, 0xFE10)
 
 
 def is_boundary(text: str, position: int) -> bool:
@@ -39,6 +42,17 @@ def width(text: str) -> int:
         return len(text)
     starts = [i for i in range(len(text)) if is_boundary(text, i)]
     return sum(_cells(text[a:b]) for a, b in zip(starts, [*starts[1:], len(text)], strict=True))
+
+
+def is_blank(text: str) -> bool:
+    """Whether a reader sees nothing of `text`; platforms refuse a message that is all so."""
+    return all(character.isspace() or _is_invisible(character) for character in text)
+
+
+def _is_invisible(character: str) -> bool:
+    return (
+        category(character) in ("Cc", "Cf") or character in _FILLERS or ord(character) in _VARIANTS
+    )
 
 
 def _extends(character: str) -> bool:

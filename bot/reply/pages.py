@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bot.reply.borders import Rank, borders
 from bot.reply.edge import heal, interrupted
+from bot.reply.graphemes import is_blank
 from bot.reply.markdown import CONTINUED, clean
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Pages:
         self._shown = self._page("", closed=False)  # what was laid out last
         self._open: Page | None = None
         self._finished = False
+        self._instead = ""
         self._changed = False
 
     def write(self, delta: str) -> None:
@@ -79,12 +81,14 @@ class Pages:
         assert not self._text
         self._written.clear()
 
-    def close(self, notice: str = "") -> None:
+    def close(self, notice: str = "", *, instead: str = "") -> None:
         """The answer is finished: nothing is held back any more, and the last page closes.
 
-        `notice` is Markdown of our own, a block below an answer that was broken off anywhere.
+        `notice` is Markdown of our own, a block below an answer that was broken off anywhere;
+        `instead` is shown if nothing of the whole answer can be seen.
         """
         self._finished = True
+        self._instead = instead
         if notice:
             self._take_in()
             self._text = f"{interrupted(self._text)}\n\n{notice}".lstrip("\n")
@@ -94,10 +98,23 @@ class Pages:
         """End with `notice`, leaving out what would go beyond the first `pages` (at least one)."""
         begun = max(pages, 1)
         if len(self._pages) >= begun:
-            del self._pages[begun:]
-            self._written.clear()
-            self._text, self._taken_up, self._fitting = "", 0, 0
+            self._keep(begun)
         self.close(notice)
+
+    def replace(self, kept: int, ending: Sequence[Rendered[object]]) -> None:
+        """End with the first `kept` pages, then those of `ending`."""
+        self._keep(kept)
+        self._pages += [Page("", rendered, closed=True) for rendered in ending]
+        self.close()
+
+    def render(self, markdown: str) -> Rendered[object]:
+        """Markdown of our own as a page of its own."""
+        return self._markup.render(markdown)
+
+    def _keep(self, pages: int) -> None:
+        del self._pages[pages:]
+        self._written.clear()
+        self._text, self._taken_up, self._fitting = "", 0, 0
 
     def view(self, most: int | None = None) -> Sequence[Page]:
         """The pages so far, in order: closed ones, and an open one if it shows anything.
@@ -128,7 +145,11 @@ class Pages:
             self._break_page(self._text[:length])
             if most is not None and len(self._pages) >= most:
                 return False
-        self._open = self._shown if self._size(self._shown) else None
+        self._open = self._shown if _is_seen(self._shown) else None
+        if self._instead and not self._pages and self._open is None:
+            self._text, self._instead = self._instead, ""
+            self._fitting = 0
+            return self._lay_out(most)
         return True
 
     def _shortest_too_long(self) -> int | None:
@@ -189,7 +210,7 @@ class Pages:
 
     def _turn(self, page: Page, start: int, opening: str) -> None:
         """This page is closed; the next one goes on with the text from `start`."""
-        if self._size(page):
+        if _is_seen(page):
             self._pages.append(page)
         self._text = opening + self._text[start:]
         self._taken_up = self._fitting = len(opening)
@@ -199,3 +220,7 @@ class Pages:
 
     def _size(self, page: Page) -> int:
         return self._markup.size(page.rendered)
+
+
+def _is_seen(page: Page) -> bool:
+    return not is_blank(page.rendered.text)

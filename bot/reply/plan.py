@@ -5,14 +5,29 @@ Pure: no clock, no I/O. The plan is the one owner of what is on the reader's scr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING
+
+from bot.reply.surface import Rendered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.reply.pages import Pages
-    from bot.reply.surface import Rendered
+
+_UNKNOWN: Rendered[object] = Rendered("…")
+"""Stands for what a message of an earlier run reads."""
+
+
+class Form(Enum):
+    """What is shown for a page: its own text, or another where that is not taken."""
+
+    WRITTEN = auto()
+    PLAIN = auto()
+    """Without formatting."""
+    EXCUSE = auto()
+    """A line in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,7 @@ class Show:
     rendered: Rendered[object]
     reaches: int
     """Characters of the answer that the reader has once this is shown."""
+    form: Form = Form.WRITTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +103,19 @@ class Plan:
         self._stood = stood
         self._fresh_final = fresh_final
         self._created = self._posted[-1].number + 1 if self._posted else 0
-        self._replaced: list[str] = []
+        self._replaced: list[_Posted] = []
         """Messages that are deleted once the first of those in their place is shown."""
         self._settled = 0
         """Pages before this one are closed and shown in full."""
         self._closes = False
         """What `next` gave last shows the end of the answer."""
         self._plain = False
+        self._holds = False
+        """A message can't be edited: a page is posted, and shown again only when it is closed."""
         self.ended = False
         """Nothing more is written."""
+        self.given_up = False
+        """What is written since is dropped: the platform does not take the answer."""
         self._written = 0
         self._shown = 0
 
@@ -118,6 +138,11 @@ class Plan:
         return self._settled >= len(self._posted)
 
     @property
+    def stands(self) -> bool:
+        """Whether the reader has a message of the answer."""
+        return bool(self._posted or self._replaced)
+
+    @property
     def behind(self) -> int:
         """Characters that are written and not shown."""
         return self._written - self._shown
@@ -128,6 +153,8 @@ class Plan:
 
     def write(self, delta: str) -> None:
         """The answer goes on with `delta`."""
+        if self.given_up:
+            return
         assert not self.ended
         self._written += len(delta)
         self._pages.write(delta)
@@ -137,34 +164,57 @@ class Plan:
 
         What was written is dropped: it was not shown.
         """
-        if not self.overtaking:
+        if not self.overtaking or self.given_up:
             return False
         self._pages.clear()
         self._written = 0
         self.write(text)
         return True
 
-    def end(self, notice: str = "") -> None:
-        """The answer is complete; `notice` is a line of our own below it."""
+    def end(self, notice: str = "", *, instead: str = "") -> None:
+        """The answer is complete; `notice` is a line of our own below it.
+
+        `instead` is shown in place of an answer of which nothing can be seen.
+        """
+        if self.given_up:
+            return
         assert not self.ended
         self.ended = True
-        self._pages.close(notice)
+        self._pages.close(notice, instead=instead)
 
     def cut(self, notice: str) -> None:
         """The reader wants no more: end with `notice` after the pages that are begun."""
+        if self.given_up:
+            return
         self.ended = True
         self._pages.cut(len(self._posted), notice)
         self._settled = min(self._settled, len(self._posted))
 
-    def drop_formatting(self) -> bool:
-        """Show everything plain from here on; False where it is plain already."""
-        was, self._plain = self._plain, True
-        return not was
+    def otherwise(self, show: Show, excuse: str) -> Show | None:
+        """What to try in place of `show`, which is not taken; None if there is nothing more.
+
+        First the same text plain, then `excuse`, unless that is empty. Invariant: the excuse is a
+        message below what stands, so that trying it changes nothing of the answer.
+        """
+        plain = show.rendered.plain()
+        if show.form is Form.WRITTEN and show.rendered != plain:
+            return replace(show, rendered=plain, form=Form.PLAIN)
+        if show.form is Form.EXCUSE or not excuse:
+            return None
+        return Show(
+            show.page if show.message is None else show.page + 1,
+            # Another number than the page's own: so it has another nonce.
+            self._created + (show.message is None),
+            None,
+            self._pages.render(excuse),
+            self._written,
+            Form.EXCUSE,
+        )
 
     def next(self) -> Step:
         """What to do now; the same answer until something is written, shown or ended."""
         if self._replaced and not self.creates:
-            return Remove(self._replaced[-1])
+            return Remove(self._replaced[-1].message)
         pages = () if self.overtaking else self._pages.view(self._settled + 1)
         while self._settled < len(pages):
             number, page = self._settled, pages[self._settled]
@@ -173,6 +223,8 @@ class Plan:
                 self._renew_what_grew()
             posted = self._posted[number] if number < len(self._posted) else None
             rendered = page.rendered.plain() if self._plain else page.rendered
+            if self._holds and posted and not page.closed:
+                break
             if posted is None or posted.shown != rendered:
                 reaches = self._written if last else self._shown
                 self._closes = last and self.ended
@@ -191,9 +243,13 @@ class Plan:
 
     def shown(self, show: Show, message: str) -> None:
         """`message` reads what `show` asked for."""
+        self._shown = max(self._shown, show.reaches)
+        if show.form is Form.EXCUSE:
+            self._give_up(show, message)
+            return
+        self._plain = self._plain or show.form is Form.PLAIN
         self.created(show, message)
         self._posted[show.page].shown = show.rendered
-        self._shown = max(self._shown, show.reaches)
 
     def created(self, show: Show, message: str) -> None:
         """`message` is there for what `show` asked for; what it reads is not known."""
@@ -201,9 +257,13 @@ class Plan:
             self._posted.append(_Posted(show.number, message, grew=not self.ended))
             self._created = show.number + 1
 
-    def renew(self) -> None:
-        """The page that is shown next can't be edited any more: post it, and all below it, anew."""
-        self._replaced += [posted.message for posted in self._posted[self._settled :]]
+    def renew(self, *, hold: bool = False) -> None:
+        """The page that is shown next can't be edited any more: post it, and all below it, anew.
+
+        `hold`: what is posted from here on can't be edited either.
+        """
+        self._holds = self._holds or hold
+        self._replaced += self._posted[self._settled :]
         del self._posted[self._settled :]
 
     def forget(self, show: Show) -> bool:
@@ -219,7 +279,7 @@ class Plan:
 
     def removed(self, remove: Remove) -> None:
         if self._replaced:
-            assert self._replaced.pop() == remove.message
+            assert self._replaced.pop().message == remove.message
             return
         assert self._posted[-1].message == remove.message
         self._posted.pop()
@@ -227,3 +287,22 @@ class Plan:
     def _renew_what_grew(self) -> None:
         if self._settled < len(self._posted) and self._posted[self._settled].grew:
             self.renew()
+
+    def _give_up(self, excuse: Show, message: str) -> None:
+        """What stands stays, and `excuse`, which `message` reads, is the end of the answer."""
+        if self._replaced and self.creates:
+            # Nothing came in its place: it stands after all.
+            self._posted.append(self._replaced.pop(0))
+        ending = [excuse.rendered]
+        if not self.creates:
+            posted = self._posted[self._settled]
+            posted.shown = posted.shown or _UNKNOWN
+            ending.insert(0, posted.shown)
+        self._pages.replace(self._settled, ending)
+        self._settled += len(ending) - 1
+        self._replaced += self._posted[self._settled :]
+        self._posted[self._settled :] = [
+            _Posted(excuse.number, message, excuse.rendered, grew=False)
+        ]
+        self._created = excuse.number + 1
+        self.ended = self.given_up = True

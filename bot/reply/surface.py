@@ -8,7 +8,8 @@ SurfaceError               a call that did not show what it was given
 ├── RefusedError           this text is not taken: it may be sent once more without formatting
 ├── UneditableError        the message is there and can't be edited any more
 ├── MessageGoneError       the message was deleted
-└── ChatClosedError        the chat can't be written to: blocked, kicked, deleted, no permission
+└── ChatClosedError        the chat can't be written to: blocked, kicked, deleted
+    └── NotAllowedError    a right is missing, or the topic is closed: that may change again
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class MessageGoneError(SurfaceError):
 
 
 class ChatClosedError(SurfaceError):
+    pass
+
+
+class NotAllowedError(ChatClosedError):
     pass
 
 

@@ -41,6 +41,11 @@ WAS_AWAY: Final = (
     "⚠️ The bot was away for a while, so this was not answered. /retry asks your last question "
     "again."
 )
+NOTHING_TO_SEE: Final = "The model's answer shows nothing: it is empty or invisible."
+NOT_TAKEN: Final = (
+    "⚠️ The rest of this answer can't be shown: the platform does not take its text. Ask again, "
+    "perhaps in other words."
+)
 INTERNAL_ERROR: Final = (
     "⚠️ Something went wrong in the bot itself. /retry asks again; the bot's owner finds more "
     "in the log."

@@ -191,6 +191,8 @@ class Control:
             penalty=params.boolean("penalty") if "penalty" in params else True,
             status=params.integer("status", HTTPStatus.INTERNAL_SERVER_ERROR),
             description=params.text("description"),
+            body=params.text("body"),
+            containing=params.text("containing"),
         )
         self._sandbox.faults.add(fault)
         return {}

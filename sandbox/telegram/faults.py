@@ -17,7 +17,8 @@ class FaultKind(StrEnum):
     FLOOD = "flood"
     """429 with `seconds`; with `penalty`, the chat stays closed until they are over."""
     ERROR = "error"
-    """Refused before it is applied with `status` and `description`; a 502 comes as nginx's page."""
+    """Refused before it is applied with `status` and `description`, or `body` as it is; a 502 comes
+    as nginx's page."""
     REFUSE_ENTITIES = "refuse_entities"
     """As ERROR, for calls that carry entities: they can't be parsed."""
     RESET = "reset"
@@ -31,9 +32,11 @@ class FaultKind(StrEnum):
     """`seconds` pass before the call is applied."""
     HOLD_AFTER_ACCEPT = "hold_after_accept"
     """The call is applied; its answer is held until the fault is released or the client goes."""
+    WRONG_ANSWER = "wrong_answer"
+    """The call is applied, then answered 200 with `body`."""
 
 
-_LATE = (FaultKind.DROP_AFTER_ACCEPT, FaultKind.HOLD_AFTER_ACCEPT)
+_LATE = (FaultKind.DROP_AFTER_ACCEPT, FaultKind.HOLD_AFTER_ACCEPT, FaultKind.WRONG_ANSWER)
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class Fault:
     """None: every method but getUpdates and webhook, which must be named."""
     chat_id: int | None = None
     """None: every chat, and the calls that name none."""
+    containing: str = ""
+    """Only calls whose text holds this."""
     count: int | None = 1
     """How many matching calls it meets; None: every one until it is cleared."""
     after: int = 0
@@ -53,30 +58,35 @@ class Fault:
     penalty: bool = True
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     description: str = ""
+    body: str = ""
 
     def __post_init__(self) -> None:
         self.kind = FaultKind(self.kind)
         if self.kind in (FaultKind.FLOOD, FaultKind.SLOW) and self.seconds <= 0:
             raise ValueError(f'a fault "{self.kind.value}" needs seconds greater than 0')
 
-    def matches(self, method: str, chat_id: int | None, *, has_entities: bool) -> bool:
+    def matches(
+        self, method: str, chat_id: int | None, text: str = "", *, has_entities: bool
+    ) -> bool:
         if self.method is None:
             named = method.lower() not in (GET_UPDATES, WEBHOOK)
         else:
             named = method.lower() == self.method.lower()
-        here = self.chat_id in (None, chat_id)
+        here = self.chat_id in (None, chat_id) and self.containing in text
         return named and here and (has_entities or self.kind is not FaultKind.REFUSE_ENTITIES)
 
 
 class Faults(FaultList[Fault]):
-    def take(self, method: str, chat_id: int | None, *, has_entities: bool) -> Fault | None:
+    def take(
+        self, method: str, chat_id: int | None, text: str = "", *, has_entities: bool
+    ) -> Fault | None:
         """The fault a call meets before it is applied, used up by one."""
         matching = [
-            f for f in self._faults if f.matches(method, chat_id, has_entities=has_entities)
+            f for f in self._faults if f.matches(method, chat_id, text, has_entities=has_entities)
         ]
         return self._use([f for f in matching if f.kind not in _LATE])
 
-    def take_accepted(self, method: str, chat_id: int | None) -> Fault | None:
+    def take_accepted(self, method: str, chat_id: int | None, text: str = "") -> Fault | None:
         """The fault a call meets once it is applied, used up by one."""
-        matching = [f for f in self._faults if f.matches(method, chat_id, has_entities=False)]
+        matching = [f for f in self._faults if f.matches(method, chat_id, text, has_entities=False)]
         return self._use([f for f in matching if f.kind in _LATE])

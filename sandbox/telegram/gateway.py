@@ -146,7 +146,8 @@ class Gateway:
     async def _run(self, call: Call, params: Params, gone: asyncio.Event) -> _Answer:
         method = call.method.lower()
         await self._travel()
-        fault = self._faults.take(method, call.chat_id, has_entities=_has_entities(params))
+        text = params.text("text")
+        fault = self._faults.take(method, call.chat_id, text, has_entities=_has_entities(params))
         try:
             answer = await self._trouble(fault, call, gone)
             if answer is None:
@@ -155,7 +156,8 @@ class Gateway:
                 call.applied_at = self._clock()
                 if isinstance(result, dict):
                     call.message_id = result.get("message_id")
-                await self._lose_answer(self._faults.take_accepted(method, call.chat_id), gone)
+                late = self._faults.take_accepted(method, call.chat_id, text)
+                answer = await self._lose_answer(late, answer, gone)
         except errors.ApiError as error:
             answer = _error(error)
         await self._travel()
@@ -189,13 +191,19 @@ class Gateway:
                 await asyncio.sleep(fault.seconds)
         return None
 
-    async def _lose_answer(self, fault: Fault | None, gone: asyncio.Event) -> None:
-        """What the fault does to a call that is applied; raises NoAnswerError."""
-        if fault is None:
-            return
-        if fault.kind is FaultKind.DROP_AFTER_ACCEPT:
-            raise NoAnswerError
-        await hang(self._faults.released(), gone)
+    async def _lose_answer(
+        self, fault: Fault | None, answer: _Answer, gone: asyncio.Event
+    ) -> _Answer:
+        """What the fault makes of the answer to a call that is applied; raises NoAnswerError."""
+        match fault.kind if fault else None:
+            case FaultKind.DROP_AFTER_ACCEPT:
+                raise NoAnswerError
+            case FaultKind.HOLD_AFTER_ACCEPT:
+                await hang(self._faults.released(), gone)
+            case FaultKind.WRONG_ANSWER:
+                assert fault is not None
+                return _Answer(HTTPStatus.OK, fault.body.encode())
+        return answer
 
     async def _apply(self, method: str, call: Call, params: Params) -> object:
         if method == GET_UPDATES:
@@ -238,6 +246,8 @@ def _error(error: errors.ApiError) -> _Answer:
 
 
 def _forced(fault: Fault) -> _Answer:
+    if fault.body:
+        return _Answer(fault.status, fault.body.encode(), "text/html")
     if fault.status == HTTPStatus.BAD_GATEWAY:
         return _Answer(fault.status, _BAD_GATEWAY_PAGE, "text/html")
     description = fault.description or HTTPStatus(fault.status).phrase

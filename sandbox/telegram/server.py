@@ -193,6 +193,8 @@ class TelegramSandbox:
         penalty: bool = True,
         status: int = 500,
         description: str = "",
+        body: str = "",
+        containing: str = "",
     ) -> Fault:
         """Set a fault (see `Fault`); raises ValueError for an unknown kind."""
         return self.faults.add(
@@ -200,12 +202,14 @@ class TelegramSandbox:
                 FaultKind(kind),
                 method,
                 None if chat is None else _id(chat),
-                count,
-                after,
-                seconds,
-                penalty,
-                status,
-                description,
+                count=count,
+                after=after,
+                seconds=seconds,
+                penalty=penalty,
+                status=status,
+                description=description,
+                body=body,
+                containing=containing,
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,9 @@ async def test_what_happened_is_counted(
         'provider_failures_total{kind="AuthenticationError",provider="main"}': 1,
     }
     _, text = await watched.get("/metrics")
-    assert str(ada.id) not in text
+    labels = set(re.findall(r'="(.*?)"[,}]', text))
+    assert "telegram" in labels
+    assert str(ada.id) not in labels
     assert "hush" not in text
 
 

@@ -14,6 +14,7 @@ import discord
 from bot.reply.surface import (
     ChatClosedError,
     MessageGoneError,
+    NotAllowedError,
     NotAppliedError,
     RefusedError,
     SlowDownError,
@@ -41,9 +42,9 @@ _CODES: Final[Mapping[int, type[SurfaceError]]] = {
     10004: ChatClosedError,
     NO_HISTORY: NotAppliedError,
     40333: NotAppliedError,  # Cloudflare could not reach Discord
-    50001: ChatClosedError,
+    50001: NotAllowedError,
     50007: ChatClosedError,
-    50013: ChatClosedError,
+    50013: NotAllowedError,
     160005: ChatClosedError,
 }
 _MENDS: Final[Mapping[int, str]] = {
@@ -77,6 +78,8 @@ def code(error: BaseException | None) -> int:
 
 def reason(error: BaseException) -> str:
     """What went wrong, in a few words."""
+    if isinstance(error, discord.HTTPException) and error.status == HTTPStatus.UNAUTHORIZED:
+        return "discord.token is not taken any more"
     if isinstance(error, discord.HTTPException):
         mend = _MENDS.get(error.code)
         said = error.text if error.code else f"status {error.status}"
@@ -104,8 +107,8 @@ def _meaning(error: BaseException) -> type[SurfaceError]:
     match error:
         case discord.HTTPException() if error.code in _CODES:
             return _CODES[error.code]
-        case discord.HTTPException(status=status):
-            return _by_status(status)
+        case discord.HTTPException():
+            return _by_status(error)
         case aiohttp.ClientConnectorError():
             return NotAppliedError
         case RuntimeError():
@@ -114,13 +117,15 @@ def _meaning(error: BaseException) -> type[SurfaceError]:
     return UnknownFateError
 
 
-def _by_status(status: int) -> type[SurfaceError]:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+def _by_status(error: discord.HTTPException) -> type[SurfaceError]:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnknownFateError
-    if status == HTTPStatus.UNAUTHORIZED:
+    if error.status == HTTPStatus.UNAUTHORIZED:
         return NotAppliedError  # The token was changed: the answer is owed to the next start.
-    closed = status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
-    return ChatClosedError if closed else RefusedError
+    if error.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
+        # Without a code it is no word of Discord's on this chat, but of something on the way.
+        return ChatClosedError if error.code else NotAppliedError
+    return RefusedError
 
 
 def _retry_after(error: discord.HTTPException) -> float:

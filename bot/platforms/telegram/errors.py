@@ -19,14 +19,17 @@ from telegram.error import (
     TelegramError,
 )
 
+from bot.platforms.telegram.answers import ForeignAnswerError, NoResultError
 from bot.platforms.telegram.request import NeverSentError
 from bot.reply.surface import (
     ChatClosedError,
     MessageGoneError,
+    NotAllowedError,
     NotAppliedError,
     RefusedError,
     SlowDownError,
     SurfaceError,
+    UneditableError,
     UnknownFateError,
 )
 
@@ -36,21 +39,23 @@ if TYPE_CHECKING:
 NOT_MODIFIED = "message is not modified"
 REPLY_GONE = ("message to be replied not found", "replied message not found")
 
-_BAD_REQUESTS: Mapping[type[SurfaceError], tuple[str, ...]] = {
+_REFUSALS: Mapping[type[SurfaceError], tuple[str, ...]] = {
     MessageGoneError: (
         "message to edit not found",
-        "message can't be edited",
         "message_id_invalid",
     ),
-    ChatClosedError: (
-        "chat not found",
-        "message thread not found",
+    UneditableError: ("message can't be edited",),
+    NotAllowedError: (
         "topic_closed",
-        "topic_deleted",
         "not enough rights",
         "have no rights",
         "chat_write_forbidden",
         "chat_restricted",
+    ),
+    ChatClosedError: (
+        "chat not found",
+        "message thread not found",
+        "topic_deleted",
         "user_is_blocked",
         "peer_id_invalid",
         "group chat was deactivated",
@@ -78,6 +83,9 @@ def reason(error: TelegramError) -> str:
 
 def translate(error: TelegramError) -> SurfaceError:
     """What `error`, raised by a send, edit, delete or chat action, means for the reply."""
+    if isinstance(error, InvalidToken | EndPointNotFound):
+        # Owed to whoever has the right token again.
+        return NotAppliedError("Telegram does not take telegram.token any more")
     said = f"Telegram: {reason(error)}"
     if isinstance(error, RetryAfter):
         return SlowDownError(said, seconds(error))
@@ -86,17 +94,16 @@ def translate(error: TelegramError) -> SurfaceError:
 
 def _meaning(error: TelegramError) -> type[SurfaceError]:
     match error:
-        case Forbidden() | InvalidToken() | EndPointNotFound():
-            return ChatClosedError
-        case ChatMigrated():
+        case BadRequest() | Forbidden():
+            known = (kind for kind, texts in _REFUSALS.items() if means(error, *texts))
+            unknown = ChatClosedError if isinstance(error, Forbidden) else RefusedError
+            return next(known, unknown)
+        case ChatMigrated() | NeverSentError() | ForeignAnswerError():
             return NotAppliedError
-        case BadRequest():
-            known = (kind for kind, texts in _BAD_REQUESTS.items() if means(error, *texts))
-            return next(known, RefusedError)
-        case NeverSentError():
-            return NotAppliedError
+        case NoResultError():
+            return UnknownFateError
         case NetworkError() if error.__cause__ is None:
             # The server answered with an error status of its own: 413, 500, 502, ….
             return NotAppliedError
-    # No answer came, or one that can't be read.
+    # No answer came.
     return UnknownFateError

@@ -10,6 +10,8 @@ import aiohttp
 from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest
 
+from bot.platforms.telegram.answers import checked
+
 if TYPE_CHECKING:
     from telegram.request import RequestData
 
@@ -59,7 +61,7 @@ class AiohttpRequest(BaseRequest):
         connect_timeout: Any = BaseRequest.DEFAULT_NONE,  # noqa: ANN401, ARG002 - the same for all
         pool_timeout: Any = BaseRequest.DEFAULT_NONE,  # noqa: ANN401, ARG002 - the same for all
     ) -> tuple[int, bytes]:
-        """Raises NeverSentError, TimedOut, NetworkError."""
+        """Raises NeverSentError, TimedOut, NetworkError, and what `checked` raises."""
         await self.initialize()
         assert self._session is not None
         silence = self._read_timeout if read_timeout is BaseRequest.DEFAULT_NONE else read_timeout
@@ -67,13 +69,14 @@ class AiohttpRequest(BaseRequest):
         data = _form(request_data) if request_data else None
         try:
             async with self._session.request(method, url, data=data, timeout=timeout) as answer:
-                return answer.status, await answer.read()
+                status, headers, body = answer.status, answer.headers, await answer.read()
         except _NEVER_SENT as error:
             raise NeverSentError(type(error).__name__) from error
         except TimeoutError as error:
             raise TimedOut from error
         except (aiohttp.ClientError, OSError) as error:
             raise NetworkError(type(error).__name__) from error
+        return checked(status, headers, body)
 
 
 def proxy_for(url: str) -> str | None:

@@ -16,6 +16,7 @@ from bot.reply.surface import (
     Limits,
     MessageGoneError,
     RefusedError,
+    UneditableError,
     UnknownFateError,
 )
 
@@ -63,6 +64,10 @@ class TelegramSurface:
         self._thread = int(turn.chat.thread) if turn.chat.thread else None
         self._question: int | None = int(turn.message)
         """What is replied to; None once it is known to be gone."""
+        self._moved = False
+        """The group became a supergroup meanwhile: its ids of messages are others."""
+        self._posted_here: set[str] = set()
+        """Once it has moved: what was posted since. No other message of ours is in this chat."""
 
     async def create(self, page: Rendered[object], *, number: int, nonce: str) -> str:  # noqa: ARG002 - Telegram has no idempotency key
         # In a group others may write between two pages: there each page names its question.
@@ -74,11 +79,15 @@ class TelegramSurface:
             reply_parameters=_reply_to(threaded),
         )
         try:
-            return str(sent["message_id"])
+            message = str(sent["message_id"])
         except (KeyError, TypeError):
             raise UnknownFateError("Telegram: the answer is no message") from None
+        self._posted_here.add(message)
+        return message
 
     async def edit(self, message: str, page: Rendered[object]) -> None:
+        if self._left_behind(message):
+            raise UneditableError("Telegram: it stayed in the group that is a supergroup now")
         try:
             await self._show("editMessageText", page, message_id=int(message))
         except RefusedError as error:
@@ -86,6 +95,8 @@ class TelegramSurface:
                 raise
 
     async def delete(self, message: str) -> None:
+        if self._left_behind(message):
+            return
         try:
             await self._call(self._bot.delete_message(self._chat_id, int(message)))
         except (RefusedError, MessageGoneError):
@@ -115,10 +126,19 @@ class TelegramSurface:
             return await request
         except TelegramError as error:
             if isinstance(error, ChatMigrated):
-                self._chat_id = error.new_chat_id
+                self._move(error.new_chat_id)
             elif isinstance(error, BadRequest) and errors.means(error, *errors.REPLY_GONE):
                 self._question = None
             raise errors.translate(error) from error
+
+    def _move(self, chat_id: int) -> None:
+        self._chat_id = chat_id
+        self._moved = True
+        self._posted_here.clear()
+        self._question = self._thread = None
+
+    def _left_behind(self, message: str) -> bool:
+        return self._moved and message not in self._posted_here
 
 
 def _reply_to(message: int | None) -> dict[str, int | bool] | None:

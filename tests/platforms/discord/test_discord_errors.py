@@ -14,6 +14,7 @@ from bot.reply.surface import (
     Allowance,
     ChatClosedError,
     MessageGoneError,
+    NotAllowedError,
     NotAppliedError,
     RefusedError,
     SlowDownError,
@@ -44,7 +45,10 @@ def refusal(status: int, code: int = 0, **headers: str) -> discord.HTTPException
     [
         (refusal(404, 10008), MessageGoneError),
         (refusal(404, 10003), ChatClosedError),
-        (refusal(403, 50013), ChatClosedError),
+        (refusal(403, 50013), NotAllowedError),
+        (refusal(403, 50001), NotAllowedError),
+        (refusal(403), NotAppliedError),
+        (refusal(404), NotAppliedError),
         (refusal(403, 50007), ChatClosedError),
         (refusal(400, 50083), UneditableError),
         (refusal(429, 30046), UneditableError),
@@ -85,6 +89,10 @@ def test_the_wait_is_the_one_that_is_named() -> None:
 
 def test_a_missing_permission_names_the_mend() -> None:
     assert "permission to send messages" in str(translate(refusal(403, 50013)))
+
+
+def test_a_token_that_is_not_taken_is_named() -> None:
+    assert "discord.token" in str(translate(refusal(401)))
 
 
 def test_limits_are_read_from_headers_and_from_nothing_else() -> None:

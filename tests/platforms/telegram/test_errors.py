@@ -16,10 +16,12 @@ from bot.platforms.telegram.request import AiohttpRequest
 from bot.reply.surface import (
     ChatClosedError,
     MessageGoneError,
+    NotAllowedError,
     NotAppliedError,
     RefusedError,
     SlowDownError,
     SurfaceError,
+    UneditableError,
     UnknownFateError,
 )
 
@@ -64,12 +66,12 @@ def answers(status: int, description: str, **parameters: object) -> Handler:
     ("status", "description", "meaning"),
     [
         (400, "Bad Request: message to edit not found", MessageGoneError),
-        (400, "Bad Request: message can't be edited", MessageGoneError),
+        (400, "Bad Request: message can't be edited", UneditableError),
         (400, "Bad Request: MESSAGE_ID_INVALID", MessageGoneError),
         (400, "Bad Request: chat not found", ChatClosedError),
         (400, "Bad Request: message thread not found", ChatClosedError),
-        (400, "Bad Request: TOPIC_CLOSED", ChatClosedError),
-        (400, "Bad Request: not enough rights to send text messages to the chat", ChatClosedError),
+        (400, "Bad Request: TOPIC_CLOSED", NotAllowedError),
+        (400, "Bad Request: not enough rights to send text messages to the chat", NotAllowedError),
         (400, "Bad Request: message to be replied not found", NotAppliedError),
         (400, "Bad Request: can't parse entities: byte offset 3", RefusedError),
         (400, "Bad Request: message is too long", RefusedError),
@@ -77,7 +79,9 @@ def answers(status: int, description: str, **parameters: object) -> Handler:
         (403, "Forbidden: bot was blocked by the user", ChatClosedError),
         (403, "Forbidden: bot was kicked from the supergroup chat", ChatClosedError),
         (403, "Forbidden: user is deactivated", ChatClosedError),
-        (401, "Unauthorized", ChatClosedError),
+        (401, "Unauthorized", NotAppliedError),
+        (404, "Not Found", NotAppliedError),
+        (403, "Forbidden: CHAT_WRITE_FORBIDDEN", NotAllowedError),
         (413, "Request Entity Too Large", NotAppliedError),
         (500, "Internal Server Error", NotAppliedError),
         (502, "Bad Gateway", NotAppliedError),
@@ -86,6 +90,10 @@ def answers(status: int, description: str, **parameters: object) -> Handler:
 async def test_answers(status: int, description: str, meaning: type[SurfaceError]) -> None:
     error = translate(await raised(answers(status, description)))
     assert type(error) is meaning
+
+
+async def test_a_token_that_is_not_taken_is_named() -> None:
+    assert "telegram.token" in str(translate(await raised(answers(401, "Unauthorized"))))
 
 
 async def test_a_429_names_its_wait() -> None:
