@@ -159,6 +159,7 @@ def _run(request: dict[str, object]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     program, *rest = arguments
     if program == "-c":
         code, *rest = rest

@@ -9,6 +9,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import forked
 import psycopg
 
 from bot import storage
@@ -112,7 +113,7 @@ async def started(config: Path, url: str) -> asyncio.subprocess.Process:
 
 async def migrate(config: Path, url: str) -> tuple[int, str, str]:
     """Its exit code, what it said, and its errors."""
-    process = await started(config, url)
-    said, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode(), errors.decode()
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PARLANCE__")}
+    arguments = ("parlance", "migrate", "--to", url, "--config", str(config))
+    done = await asyncio.to_thread(forked.run, *arguments, environment=clean)
+    return done.returncode, done.stdout, done.stderr

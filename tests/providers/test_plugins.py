@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import forked
 import pytest
 from aiohttp import web
 from wire import ask, user
@@ -172,11 +172,9 @@ def test_a_plug_in_is_listed_and_not_imported() -> None:
 
 @pytest.mark.usefixtures("parrot")
 def test_the_command_lists_it(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "bot", "providers"],
-        capture_output=True, text=True, check=True, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ran = forked.run("parlance", "providers", environment=environment)
+    assert ran.returncode == 0
     (row,) = (line.split() for line in ran.stdout.splitlines() if "parrot" in line)
     assert row[:2] == ["parrot", "http://localhost:777"]
 
@@ -252,10 +250,9 @@ def test_a_plug_in_that_fails_when_it_is_set_up_is_one_line(
         f'{TELEGRAM}[providers.main]\nkind = "broken"\napi_key = "seed-7"\n', "utf-8"
     )
     for command, exit_code in (("run",), 2), (("demo",), 2), (("providers", "--check"), 1):
-        ran = subprocess.run(
-            [sys.executable, "-m", "bot", *command, "--config", "config.toml"],
-            capture_output=True, text=True, check=False, cwd=tmp_path, stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        ran = forked.run(
+            "parlance", *command, "--config", "config.toml",
+            environment={**os.environ, "PYTHONPATH": str(tmp_path)}, folder=tmp_path,
         )  # fmt: skip
         shown = ran.stdout + ran.stderr
         (line,) = (line for line in shown.splitlines() if said in line)
