@@ -90,6 +90,8 @@ class Incoming:
     still answered in order."""
     here: bool = False
     """It is best answered by the replica that received it: no other knows its place."""
+    forwarded_from: str | None = None
+    """Whose words `text` is, where it was forwarded; empty: not known; None: the sender's own."""
     quoted: str = ""
     """The message this one replies to, where the model does not know it yet."""
     attachment: str = ""

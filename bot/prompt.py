@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.schema import Outcome
 from providers.base import Message, Role
+from providers.redact import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,12 +24,20 @@ def question(incoming: Incoming) -> str:
         came = incoming.attachment.replace("_", " ")
         article = "An" if came[0] in "aeiou" else "A"
         text = f"{text}\n\n[{article} {came} came with this, which you can't see.]"
+    if incoming.forwarded_from is not None and text:
+        text = forwarded(incoming.forwarded_from, text)
     if incoming.group and text:
-        text = f"{incoming.sender.name}: {text}"
+        text = f"{one_line(incoming.sender.name)}: {text}"
     if incoming.quoted:
         quoted = "\n".join(f"> {line}" for line in incoming.quoted.splitlines())
         text = f"{quoted}\n\n{text}"
     return text
+
+
+def forwarded(origin: str, text: str) -> str:
+    """`text` below a line that says it is forwarded, and from whom where `origin` is known."""
+    source = f" from {one_line(origin)}" if one_line(origin) else ""
+    return f"[Forwarded{source}]\n{text}"
 
 
 def answer(turn: Turn) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sandbox.telegram.entities import Entity, FormattedText, format_text
 from sandbox.telegram.state import EMPTY, Chat, Content, MemberStatus, Message, User, World
 from sandbox.telegram.text import utf16_length
-from sandbox.telegram.wire import chat_json, member_json, message_json, user_json
+from sandbox.telegram.wire import chat_json, member_json, message_json, origin_json, user_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,20 +46,29 @@ class Scene:
         parent = self._check_place(user, chat, reply_to, thread_id)
         if thread_id is None and chat.is_forum and parent is not None and parent.is_topic:
             thread_id = parent.thread_id
-        if chat.type == "private":
-            chat.started = True
-            self.set_bot_status(chat, user, "member")
         content = Content(
             formatted, reply_to, thread_id, photo=photo, media_group_id=media_group_id
         )
-        message = self.world.post(chat, user, content)
-        self._tell("message", message)
-        return message
+        return self._post(user, chat, content)
 
     def send_photo(self, user: User, chat: Chat, caption: str, album: str = "") -> Message:
         """Post a photo; photos of one album carry the same media_group_id."""
         photo = f"photo-{len(self.world.changes)}"
         return self.say(user, chat, caption, photo=photo, media_group_id=album)
+
+    def forward(self, user: User, message: Message, chat: Chat, *, hidden: bool = False) -> Message:
+        """Post what a message shows now in another chat; `hidden`: its sender forbids a link."""
+        self._check_place(user, chat, None, None)
+        if message.deleted or user.id not in self.world.chats[message.chat_id].members:
+            raise SceneError(
+                f"there is no message {message.message_id} that {user.first_name} sees"
+            )
+        content = Content(
+            FormattedText(message.text, message.entities),
+            photo=message.photo,
+            origin=origin_json(message, hidden=hidden),
+        )
+        return self._post(user, chat, content)
 
     def edit(self, user: User, message: Message, text: str) -> None:
         if message.sender != user or message.deleted:
@@ -143,6 +152,14 @@ class Scene:
         self._service(chat, user, {"migrate_to_chat_id": new.id})
         self._service(new, user, {"migrate_from_chat_id": chat.id})
         return new
+
+    def _post(self, user: User, chat: Chat, content: Content) -> Message:
+        if chat.type == "private":
+            chat.started = True
+            self.set_bot_status(chat, user, "member")
+        message = self.world.post(chat, user, content)
+        self._tell("message", message)
+        return message
 
     def _service(
         self, chat: Chat, user: User, fields: dict[str, object], thread_id: int | None = None

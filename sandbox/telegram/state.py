@@ -66,6 +66,8 @@ class Message:
     media_group_id: str = ""
     service: Mapping[str, object] = field(default_factory=dict)
     """Fields of a service message, as the Bot API names them; such a message has no text."""
+    origin: Mapping[str, object] = field(default_factory=dict)
+    """Fields that tell where a forwarded message is from, as the Bot API names them."""
 
     @property
     def text(self) -> str:
@@ -102,6 +104,7 @@ class Content:
     photo: str = ""
     media_group_id: str = ""
     service: Mapping[str, object] = field(default_factory=dict)
+    origin: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -208,6 +211,7 @@ class World:
             photo=content.photo,
             media_group_id=content.media_group_id,
             service=content.service,
+            origin=content.origin,
         )
         chat.messages[message.message_id] = message
         self._log("sent", chat.id, message.message_id, sender, content.formatted)

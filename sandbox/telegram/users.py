@@ -98,6 +98,15 @@ class ScriptedUser:
         """Send a photo; photos of one `album` carry the same media_group_id."""
         return self.scene.send_photo(self.user, self._place(chat), caption, album)
 
+    async def forward(
+        self, message: Message, *, chat: ScriptedGroup | None = None, hidden: bool = False
+    ) -> Message:
+        """Forward to the private chat with the bot, or to a group.
+
+        `hidden`: its sender lets nobody link to them, so that only their name comes along.
+        """
+        return self.scene.forward(self.user, message, self._place(chat), hidden=hidden)
+
     async def edit(self, message: Message, text: str) -> None:
         self.scene.edit(self.user, message, text)
 

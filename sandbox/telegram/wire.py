@@ -135,7 +135,20 @@ def message_json(world: World, message: Message, *, with_reply: bool = True) -> 
         shown["media_group_id"] = message.media_group_id
     if message.reply_markup is not None:
         shown["reply_markup"] = message.reply_markup
-    return shown | dict(message.service) | _content(world, message)
+    return shown | dict(message.service) | dict(message.origin) | _content(world, message)
+
+
+def origin_json(message: Message, *, hidden: bool) -> Json:
+    """Where a forward of `message` is from, as its origin and in the fields that it replaced."""
+    if message.origin:
+        return dict(message.origin)
+    name, date = message.sender.first_name, message.date
+    if hidden:
+        origin: Json = {"type": "hidden_user", "sender_user_name": name, "date": date}
+        return {"forward_origin": origin, "forward_sender_name": name, "forward_date": date}
+    user = user_json(message.sender)
+    origin = {"type": "user", "sender_user": user, "date": date}
+    return {"forward_origin": origin, "forward_from": user, "forward_date": date}
 
 
 def _parent(chat: Chat, message: Message) -> Message | None:

@@ -71,6 +71,12 @@ class DiscordVenue(Venue):
         replied = place.chat.messages[to]
         return (await person.user.say(text, place.chat, reply_to=replied)).id
 
+    async def forward(self, person: Person, text: str) -> str:
+        bob = self.dc.user("Bob")
+        elsewhere = self.dc.guild("Elsewhere", members=[bob, person.user]).channel("elsewhere")
+        await person.user.forward(await bob.say(text, elsewhere), person.chat.chat)
+        return "#elsewhere"
+
     async def command(self, person: Person, name: str, place: Place) -> None:
         await person.user.slash(name, place.chat)
 

@@ -72,6 +72,12 @@ class TelegramVenue(Venue):
         replied = self.tg.world.chats[place.chat.id].messages[to]
         return (await person.user.say(text, chat=chat, reply_to=replied)).message_id
 
+    async def forward(self, person: Person, text: str) -> str:
+        bob = self.tg.user("Bob")
+        elsewhere = self.tg.group("Elsewhere", members=[bob, person.user], bot=False)
+        await person.user.forward(await bob.say(text, chat=elsewhere))
+        return "Bob"
+
     async def command(self, person: Person, name: str, place: Place) -> None:
         chat = None if place == person.chat else place.chat
         await person.user.say(f"/{name}", chat=chat, thread=place.thread)

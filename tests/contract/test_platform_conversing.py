@@ -61,6 +61,23 @@ async def test_retry_asks_again_without_the_first_answer(venue: Venue, llm: LlmS
     assert conversation(then) == ["why so?", "the second answer", "and then?"]
 
 
+async def test_a_forwarded_command_is_told_and_not_carried_out(
+    venue: Venue, llm: LlmSandbox
+) -> None:
+    ada = venue.person("Ada")
+    await ada.say("my cat is Tom")
+    await venue.wait(ada.chat, "my cat is Tom")
+    told = []
+    for command in ("/forget", "/new", "/stop", "/retry", "/start"):
+        name = await venue.forward(ada, command)
+        await venue.wait(ada.chat, command)
+        told.append(f"[Forwarded from {name}]\n{command}")
+    await ada.say("cat still?")
+    await venue.wait(ada.chat, "cat still?")
+    (record,) = asked(llm, "cat still?")
+    assert conversation(record)[::2] == ["my cat is Tom", *told, "cat still?"]
+
+
 async def test_stop_ends_the_answer_and_says_so(venue: Venue, llm: LlmSandbox) -> None:
     llm.script(Script(text=numbered(4000), rate=40), when="without end")
     ada = venue.person("Ada")

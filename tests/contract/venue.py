@@ -132,6 +132,13 @@ class Venue(ABC):
         """Reply to a message, without the bot's name."""
 
     @abstractmethod
+    async def forward(self, person: Person, text: str) -> str:
+        """Forward a message from where the bot is not told of it to the direct chat.
+
+        Returns the name that the forward shows to say where it is from.
+        """
+
+    @abstractmethod
     async def command(self, person: Person, name: str, place: Place) -> None: ...
     @abstractmethod
     async def delete(self, person: Person, message: Shown, place: Place) -> None: ...

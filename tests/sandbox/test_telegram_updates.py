@@ -48,6 +48,27 @@ async def test_an_update_comes_again_until_a_higher_offset_confirms_it(
     assert ids(await bot.get_updates(offset=FIRST + 3)) == []
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_a_forward_says_where_it_is_from(
+    tg: TelegramSandbox, bot: telegram.Bot, *, hidden: bool
+) -> None:
+    ada, bob = tg.user("Ada"), tg.user("Bob")
+    elsewhere = tg.group("Elsewhere", members=[ada, bob], bot=False)
+    await ada.forward(await bob.say("old news", chat=elsewhere), hidden=hidden)
+    (update,) = await bot.get_updates()
+    assert update.message is not None
+    assert (update.message.from_user.id, update.message.text) == (ada.id, "old news")
+    origin = update.message.forward_origin
+    if hidden:
+        assert isinstance(origin, telegram.MessageOriginHiddenUser)
+        assert origin.sender_user_name == "Bob"
+        assert update.message.api_kwargs["forward_sender_name"] == "Bob"
+    else:
+        assert isinstance(origin, telegram.MessageOriginUser)
+        assert origin.sender_user.id == bob.id
+        assert update.message.api_kwargs["forward_from"]["id"] == bob.id
+
+
 async def test_limit_and_negative_offset(tg: TelegramSandbox, bot: telegram.Bot) -> None:
     ada = tg.user("Ada")
     for text in "abcd":

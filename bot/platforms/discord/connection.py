@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import discord
@@ -123,7 +123,8 @@ class Connection:
     def _use(self, client: ShardClient) -> None:
         our = self._account
         self._client = client
-        self._intake = Intake(client, our.reader, our.turns, our.history)
+        reader = replace(our.reader, find=client.get_channel)
+        self._intake = Intake(client, reader, our.turns, our.history)
         self._missed = Missed(client, self._shard, our.history, self._intake.message)
         self._logged_in = True
 

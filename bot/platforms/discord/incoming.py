@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import discord
 
+from bot import prompt
 from bot.commands import Command, CommandName, parse
 from bot.messages import ChatKey, Incoming, Sender, TurnKey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 PLATFORM: Final = "discord"
 _MENTION: Final = re.compile(r"<@[!&]?(?P<id>\d+)>")
@@ -32,6 +33,8 @@ class Reader:
     channels: Collection[str] = ()
     """Ids, or names without the #."""
     auto_thread: bool = False
+    find: Callable[[int], object] = lambda _: None
+    """The channel of an id, as far as the gateway has told of it."""
 
     def read(self, message: discord.Message) -> Incoming | None:
         """None where `message` says nothing to the bot: not addressed, a notice, a bot's."""
@@ -47,10 +50,11 @@ class Reader:
             sender=Sender(str(message.author.id), message.author.display_name),
             text=text,
             # What somebody else has written is no command.
-            command=parse(text, self.bot.name) if message.content else None,
+            command=None if _is_forward(message) else parse(text, self.bot.name),
             group=group,
             side_by_side=group,
-            quoted=_forwarded(message) if message.content else "",
+            forwarded_from=self.origin(message),
+            quoted=self._beside(message),
             attachment=attachment,
         )
 
@@ -109,6 +113,30 @@ class Reader:
 
         return _MENTION.sub(spoken, message.content or _forwarded(message)).strip()
 
+    def origin(self, message: discord.Message) -> str | None:
+        """Where what `message` says was forwarded from; None: it says something of its own.
+
+        Discord tells the channel, not who wrote it. Nobody is told of a channel that they can't
+        read: in a direct chat that is the one who forwards, elsewhere it may be anybody.
+        """
+        if message.content or not _is_forward(message):
+            return None
+        return self._channel_name(message)
+
+    def _channel_name(self, message: discord.Message) -> str:
+        channel = self.find(message.reference.channel_id) if message.reference else None
+        if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+            return ""
+        guild = message.guild
+        return f"#{channel.name}" if guild is None or _is_public(channel, guild) else ""
+
+    def _beside(self, message: discord.Message) -> str:
+        """What is forwarded together with words of one's own."""
+        text = _forwarded(message)
+        if not message.content or not text:
+            return ""
+        return prompt.forwarded(self._channel_name(message), text)
+
     def _home(self, message: discord.Message) -> ChatKey:
         """Where it is answered: with `auto_thread`, in a thread whose id will be the message's."""
         chat = self.chat(message.channel)
@@ -154,6 +182,22 @@ def _attachment(message: discord.Message) -> str:
             kind = (each.attachments[0].content_type or "").partition("/")[0]
             return _KINDS.get(kind, "file")
     return ""
+
+
+def _is_public(channel: discord.abc.GuildChannel | discord.Thread, guild: discord.Guild) -> bool:
+    """Whether all members of `guild` can read `channel`."""
+    if channel.guild != guild or (isinstance(channel, discord.Thread) and channel.is_private()):
+        return False
+    try:
+        return channel.permissions_for(guild.default_role).view_channel
+    except discord.ClientException:
+        return False  # The library does not know the thread's channel.
+
+
+def _is_forward(message: discord.Message) -> bool:
+    reference = message.reference
+    points = reference is not None and reference.type is discord.MessageReferenceType.forward
+    return points or bool(message.message_snapshots)
 
 
 def _forwarded(message: discord.Message) -> str:

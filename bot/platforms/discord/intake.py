@@ -142,7 +142,8 @@ class Intake:
         author = Sender(str(message.author.id), message.author.display_name)
         text = self._reader.text(message)
         key = TurnKey(self._reader.chat(message.channel), str(message.id))
-        return prompt.question(Incoming(key, author, text, group=True))
+        origin = self._reader.origin(message)
+        return prompt.question(Incoming(key, author, text, group=True, forwarded_from=origin))
 
     async def _known(
         self, channel: discord.abc.MessageableChannel

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from telegram.constants import ChatType, MessageEntityType
 from telegram.helpers import effective_message_type
 
+from bot import prompt
 from bot.commands import parse
 from bot.messages import ChatKey, Incoming, Sender, TurnKey
+from bot.platforms.telegram import forwarded
 
 if TYPE_CHECKING:
     from telegram import Message, MessageEntity, User
@@ -23,7 +25,10 @@ def read(message: Message, bot: User) -> Incoming | None:
     has_attachment = message.effective_attachment is not None
     if not text and not has_attachment:
         return None
-    command = parse(text, bot.username or "")
+    forwarded_from = forwarded.origin(message)
+    # What somebody else has written, or another bot made of a query, is no command.
+    own = forwarded_from is None and message.via_bot is None
+    command = parse(text, bot.username or "") if own else None
     group = message.chat.type != ChatType.PRIVATE
     mentions = _mentions(message, bot)
     if group and command is None and not mentions and not _replies_to(message, bot):
@@ -34,6 +39,7 @@ def read(message: Message, bot: User) -> Incoming | None:
         text=_without(text, mentions).strip(),
         command=command,
         group=group,
+        forwarded_from=forwarded_from,
         quoted=_quoted(message, bot),
         attachment=effective_message_type(message) or "" if has_attachment else "",
     )
@@ -85,7 +91,10 @@ def _quoted(message: Message, bot: User) -> str:
     if replied is None or replied.forum_topic_created is not None:
         return ""
     if message.quote is not None:
-        return message.quote.text
-    if replied.from_user is not None and replied.from_user.id == bot.id:
+        text = message.quote.text
+    elif replied.from_user is not None and replied.from_user.id == bot.id:
         return ""
-    return replied.text or replied.caption or ""
+    else:
+        text = replied.text or replied.caption or ""
+    origin = forwarded.origin(replied)
+    return text if origin is None or not text else prompt.forwarded(origin, text)

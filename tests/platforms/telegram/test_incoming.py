@@ -118,6 +118,14 @@ def test_a_quoted_part_is_what_is_brought_along() -> None:
     assert said.quoted == "flat"
 
 
+def test_a_forward_that_is_replied_to_is_brought_along_with_where_it_is_from() -> None:
+    text = "@ParlanceBot true?"
+    origin = {"type": "hidden_user", "date": 1, "sender_user_name": "Bob\nM."}
+    said = in_group(text, **mention(text), **replied(ADA, "it is flat", forward_origin=origin))
+    assert said is not None
+    assert said.quoted == "[Forwarded from Bob M.]\nit is flat"
+
+
 def test_a_message_in_a_topic_is_no_reply_to_the_one_who_opened_it() -> None:
     opening = replied(BOT_JSON, "", forum_topic_created={"name": "t", "icon_color": 1})
     in_topic = {"message_thread_id": 2, "is_topic_message": True}
@@ -139,6 +147,69 @@ def test_commands_are_read(text: str) -> None:
     assert said is not None
     assert said.command is not None
     assert said.command.name is CommandName.RETRY
+
+
+CHANNEL = {"id": -9, "type": "channel", "title": "News"}
+BOB = {"id": 10, "is_bot": False, "first_name": "Bob", "last_name": "M."}
+LEGACY = {"forward_date": 1}
+FORWARDS = [
+    ({"forward_origin": {"type": "user", "date": 1, "sender_user": BOB}}, "Bob M."),
+    ({"forward_origin": {"type": "user", "date": 1, "sender_user": ADA}}, "Ada L."),
+    ({"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "X"}}, "X"),
+    ({"forward_origin": {"type": "chat", "date": 1, "sender_chat": GROUP}}, "Team"),
+    (
+        {"forward_origin": {"type": "channel", "date": 1, "chat": CHANNEL, "message_id": 4}},
+        "News",
+    ),
+    ({"forward_origin": {"type": "from the future", "date": 1}}, ""),
+    ({"is_automatic_forward": True, "sender_chat": CHANNEL}, "News"),
+    ({**LEGACY, "forward_from": BOB}, "Bob M."),
+    ({**LEGACY, "forward_sender_name": "X"}, "X"),
+    ({**LEGACY, "forward_from_chat": CHANNEL, "forward_from_message_id": 4}, "News"),
+    ({**LEGACY, "forward_from": {}, "forward_from_chat": {"title": 5}}, ""),
+    (LEGACY, ""),
+]
+"""Where a forward is from, in the fields of today and of Bot API servers before 7.0."""
+
+
+@pytest.mark.parametrize(("fields", "name"), FORWARDS)
+@pytest.mark.parametrize("text", ["/forget", "/retry@ParlanceBot", "/foo"])
+def test_a_forward_is_no_command_and_says_where_it_is_from(
+    text: str, fields: dict[str, Any], name: str
+) -> None:
+    said = heard(text, **fields)
+    assert said is not None
+    assert said.command is None
+    assert (said.text, said.forwarded_from) == (text, name)
+    assert in_group(text, **fields) is None
+
+
+def test_a_command_in_a_forwarded_caption_is_none() -> None:
+    photo = [{"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1}]
+    said = heard(photo=photo, caption="/forget", **FORWARDS[0][0])
+    assert said is not None
+    assert said.command is None
+
+
+def test_what_another_bot_made_of_a_query_is_no_command() -> None:
+    other = {"id": 11, "is_bot": True, "first_name": "Gif", "username": "gif"}
+    said = heard("/forget", via_bot=other)
+    assert said is not None
+    assert said.command is None
+    assert said.forwarded_from is None
+
+
+def test_a_command_in_a_message_that_is_replied_to_or_quoted_is_none() -> None:
+    said = heard("what is that?", **replied(ADA, "/forget"), quote={"text": "/new", "position": 0})
+    assert said is not None
+    assert said.command is None
+    assert said.quoted == "/new"
+
+
+def test_ones_own_words_are_no_forward() -> None:
+    said = heard("hello")
+    assert said is not None
+    assert said.forwarded_from is None
 
 
 def test_a_photo_is_heard_with_its_caption() -> None:
