@@ -22,6 +22,7 @@ private chat is the user's id and may be left out where `user_id` is given.
 | DELETE /control/faults | | forgets them and releases what hangs |
 | POST /control/release | | releases what hangs |
 | POST /control/penalty | chat_id, seconds | |
+| POST /control/renumber | next_id of the updates, as after a week without one | |
 | GET /control/transcript | chat_id | messages |
 | GET /control/events | after=N, timeout=S (at most 60), chat_id? | events with n > N, last: N |
 | GET /control/calls | after=N | calls from the Nth on |
@@ -86,6 +87,7 @@ class Control:
             "faults": self._add_fault,
             "release": self._release,
             "penalty": self._penalize,
+            "renumber": self._renumber,
         }
         views: dict[str, Callable[[Params], Json]] = {
             "info": self._info,
@@ -207,6 +209,13 @@ class Control:
 
     def _penalize(self, params: Params) -> Json:
         self._sandbox.penalize(self._chat(params).id, params.number("seconds"))
+        return {}
+
+    def _renumber(self, params: Params) -> Json:
+        next_id = params.integer("next_id")
+        if next_id <= 0:
+            raise ControlError("next_id must be greater than 0")
+        self._sandbox.updates.renumber(next_id)
         return {}
 
     def _transcript(self, params: Params) -> Json:

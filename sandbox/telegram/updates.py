@@ -23,6 +23,8 @@ DEFAULT_HIDDEN = frozenset(
 """Kinds that come only to a bot that names them in allowed_updates."""
 MAX_LIMIT = 100
 MAX_TIMEOUT = 50
+FUTURE = 10
+"""An offset so far ahead of the next update's id is none."""
 
 Update = dict[str, object]
 
@@ -89,6 +91,10 @@ class UpdateQueue:
         if self._poll is not None and not self._poll.done():
             self._poll.set_result(None)
 
+    def renumber(self, next_id: int) -> None:
+        """Number what comes from `next_id` on, as a server does after a week without updates."""
+        self._next_id = next_id
+
     def allow(self, kinds: object) -> None:
         """Take an allowed_updates parameter: no list changes nothing, an empty one resets."""
         if isinstance(kinds, list):
@@ -132,6 +138,12 @@ class UpdateQueue:
         return [update.body for update in list(self._pending)[:limit]]
 
     def _confirm(self, offset: int) -> None:
+        """What is asked for by a number that is far from any given yet is everything.
+
+        Source: `TQueueImpl::get` of tdlib's tdutils, and `do_get_updates` in Client.cpp.
+        """
+        if offset > self._next_id + FUTURE:
+            return
         if offset < 0:
             while len(self._pending) > -offset:
                 self._pending.popleft()

@@ -53,6 +53,15 @@ async def get(tg: TelegramSandbox) -> AsyncIterator[Ask]:
         yield ask
 
 
+async def test_updates_can_be_numbered_anew(bot: telegram.Bot, post: Ask) -> None:
+    await post("users", first_name="Ada", id=77)
+    await post("renumber", next_id=40)
+    await post("say", user_id=77, text="hi")
+    (update,) = await bot.get_updates()
+    assert update.update_id == 40
+    assert not (await post("renumber"))["ok"]
+
+
 async def test_a_conversation_from_outside(bot: telegram.Bot, post: Ask, get: Ask) -> None:
     assert (await post("users", first_name="Ada", id=77))["user_id"] == 77
     question = await post("say", user_id=77, text="hi")

@@ -69,6 +69,24 @@ async def test_a_forward_says_where_it_is_from(
         assert update.message.api_kwargs["forward_from"]["id"] == bob.id
 
 
+async def test_once_the_numbers_have_begun_anew_a_higher_offset_is_none(
+    tg: TelegramSandbox, bot: telegram.Bot
+) -> None:
+    ada = tg.user("Ada")
+    await ada.say("a")
+    assert ids(await bot.get_updates()) == [0]
+    assert ids(await bot.get_updates(offset=FIRST + 1)) == []
+    tg.updates.renumber(40)
+    for text in "bc":
+        await ada.say(text)
+    for _ in range(2):
+        updates = await bot.get_updates(offset=FIRST + 1)
+        assert [update.update_id for update in updates] == [40, 41]
+    (last,) = await bot.get_updates(offset=41)
+    assert last.update_id == 41
+    assert await bot.get_updates(offset=42) == ()
+
+
 async def test_limit_and_negative_offset(tg: TelegramSandbox, bot: telegram.Bot) -> None:
     ada = tg.user("Ada")
     for text in "abcd":

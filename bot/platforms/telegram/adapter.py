@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
-from telegram import Bot, BotCommand, Update
-from telegram.constants import UpdateType
+from telegram import Bot, BotCommand
 from telegram.error import (
     BadRequest,
     Conflict,
@@ -21,8 +20,9 @@ from telegram.error import (
 from bot.commands import COMMANDS
 from bot.platform import PlatformError
 from bot.platforms.telegram import errors
-from bot.platforms.telegram.in_order import InOrder
 from bot.platforms.telegram.incoming import read
+from bot.platforms.telegram.parsing import parse
+from bot.platforms.telegram.polling import Polling, backoff
 from bot.platforms.telegram.request import AiohttpRequest, proxy_for
 from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
 from bot.reply.gate import Gate
@@ -42,13 +42,10 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-LONG_POLL = 50
-"""Seconds the server may hold a getUpdates that has nothing to say."""
 READ_TIMEOUT = 40.0
 """Seconds for a call's answer: the server may sleep off up to 8 of them to slow a chat down."""
 CONNECTIONS = 256
 """Calls under way at once; a full pool would delay finals behind slow previews."""
-LONGEST_BACKOFF = 30.0
 
 
 class TelegramAdapter:
@@ -98,7 +95,6 @@ class TelegramAdapter:
         if self.webhook:
             await self.webhook.serve(self._bot, self._insist)
         else:
-            # Telegram answers one getUpdates at a time.
             await self._replicas.lead(f"telegram {self._bot.id}", self._poll)
 
     async def ready(self) -> None:
@@ -122,48 +118,22 @@ class TelegramAdapter:
             log.warning("telegram: the command menu was not set", reason=errors.reason(error))
 
     async def _poll(self) -> None:
-        """Take updates until cancelled.
-
-        An update is acknowledged by asking for the next one, so it is kept before that.
-        """
-        offset = 0
-
-        async def ask() -> list[dict[str, Any]]:
-            # As get_updates, but each is parsed by itself, so that one that can't be does not
-            # stand before all others for ever.
-            wanted = {
-                "offset": offset,
-                "timeout": LONG_POLL,
-                "allowed_updates": [UpdateType.MESSAGE],
-            }
-            try:
-                answer = await self._bot.do_api_request(
-                    "getUpdates", api_kwargs=wanted, read_timeout=LONG_POLL + READ_TIMEOUT
-                )
-                return sorted(answer, key=lambda update: update["update_id"])
-            except (AttributeError, KeyError, TypeError):
-                raise TelegramError("The answer is no list of updates") from None
-
-        in_order = InOrder()
-
-        async def keep(update: dict[str, Any]) -> None:
-            incoming = self._read(update)
-            if incoming is not None:
-                async with in_order.turn(incoming.chat, update["update_id"]):
-                    await self._take(incoming)
-
-        while True:
-            await self._replicas.lease.held()
-            updates = await self._insist(ask)
-            async with asyncio.TaskGroup() as keeping:
-                for update in updates:
-                    keeping.create_task(keep(update))
-            offset = max([offset, *(update["update_id"] + 1 for update in updates)])
+        """Take updates until cancelled."""
+        polling = Polling(self._bot, self._read, self._take, patience=READ_TIMEOUT)
+        await polling.serve(self._insist, self._replicas.lease.held)
 
     def _read(self, body: dict[str, Any]) -> Incoming | None:
+        if not body.get("message"):
+            return None
         try:
-            update = Update.de_json(body, self._bot)
-            return read(update.message, self._bot.bot) if update.message else None
+            message, left_out = parse(body["message"], self._bot)
+            if left_out:
+                log.warning(
+                    "telegram: parts of a message can't be read; left out",
+                    update=body["update_id"],
+                    parts=left_out,
+                )
+            return read(message, self._bot.bot)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next ones must not wait
             log.error(  # noqa: TRY400 - a traceback could show what was written
                 "telegram: an update can't be read; passed over",
@@ -198,7 +168,7 @@ class TelegramAdapter:
 
     async def _explain(self, error: TelegramError, failures: int) -> float:
         """Say in one line what is wrong; return the seconds to wait."""
-        wait = min(LONGEST_BACKOFF, 2.0 ** (failures - 1))
+        wait = backoff(failures)
         match error:
             case Conflict() if "webhook" in error.message.lower():
                 log.warning("telegram: a webhook is set for this bot; removing it to poll")

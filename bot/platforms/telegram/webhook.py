@@ -13,7 +13,7 @@ import asyncio
 import hmac
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -22,6 +22,7 @@ from aiohttp import web
 from telegram.constants import UpdateType
 
 from bot.platforms.telegram.in_order import InOrder
+from bot.platforms.telegram.polling import number_of
 from providers.redact import redact
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from telegram import Bot, WebhookInfo
 
     from bot.messages import Incoming
-
-T = TypeVar("T")
+    from bot.platforms.telegram.polling import Insist
 
 log = structlog.get_logger(__name__)
 
@@ -45,12 +45,6 @@ AGAIN_IN: Final = 1
 waits longer each time, up to two minutes."""
 WATCH: Final = 60.0
 """Seconds between two looks at whether the webhook is still ours, and whether it works."""
-
-
-class Insist(Protocol):
-    """Repeats a call to Telegram until it is answered."""
-
-    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T: ...
 
 
 class Webhook:
@@ -126,11 +120,12 @@ class Webhook:
     async def _keep(self, body: bytes) -> None:
         try:
             update = orjson.loads(body)
-            number = _id(update)
-        except (ValueError, TypeError, KeyError) as error:
-            log.error(  # noqa: TRY400 - a traceback could show what was written
-                "telegram: what was posted is no update; passed over", reason=type(error).__name__
-            )
+        except ValueError:
+            _pass_over("it is no JSON")
+            return
+        number = number_of(update)
+        if number is None:
+            _pass_over("it has no valid update_id")
             return
         incoming = self._read(update)
         if incoming is not None:
@@ -164,12 +159,8 @@ def _connections(info: WebhookInfo) -> int:
     return CONNECTIONS - 1 if waiting and info.max_connections == CONNECTIONS else CONNECTIONS
 
 
-def _id(update: dict[str, Any]) -> int:
-    """Raises TypeError, KeyError where `update` is none."""
-    number = update["update_id"]
-    if not isinstance(number, int):
-        raise TypeError
-    return number
+def _pass_over(reason: str) -> None:
+    log.error("telegram: what was posted is no update; passed over", reason=reason)
 
 
 def _not_now() -> web.Response:

@@ -138,7 +138,7 @@ async def test_without_the_secret_nothing_is_taken(secret: str | None) -> None:
         None,
         {},
         {"update_id": "hush"},
-        {"update_id": None},
+        *({**update(1, "hush"), "update_id": number} for number in (None, True, 2.5, -1, [1])),
         {"message": {"text": "hush"}},
     ],
 )
@@ -147,7 +147,7 @@ async def test_what_is_no_update_is_told_by_kind_and_not_asked_for_again(body: o
         with structlog.testing.capture_logs() as logs:
             assert (await hook.post(body)).status == 200
         (line,) = [entry for entry in logs if entry["log_level"] == "error"]
-        assert line["reason"] in ("JSONDecodeError", "TypeError", "KeyError")
+        assert line["reason"] in ("it is no JSON", "it has no valid update_id")
         assert "hush" not in str(line)
         assert (await hook.post(update(1))).status == 200
         assert hook.taken == ["hello"]
@@ -157,6 +157,13 @@ async def test_an_update_that_says_nothing_to_the_bot_is_taken_for_kept() -> Non
     async with mounted() as hook:
         assert (await hook.post({"update_id": 1, "brand_new_kind": {}})).status == 200
         assert hook.taken == []
+
+
+async def test_an_update_with_a_lower_number_than_those_before_is_taken() -> None:
+    async with mounted() as hook:
+        for number in (900, 5, 901):
+            assert (await hook.post(update(number, str(number)))).status == 200
+        assert hook.taken == ["900", "5", "901"]
 
 
 async def test_what_can_not_be_kept_is_to_be_posted_again_soon() -> None:
