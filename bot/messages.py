@@ -92,6 +92,9 @@ class Incoming:
     """It is best answered by the replica that received it: no other knows its place."""
     forwarded_from: str | None = None
     """Whose words `text` is, where it was forwarded; empty: not known; None: the sender's own."""
+    seen: bool = True
+    """Its platform shows in the chat that it was said; else a refusal would be read by others, who
+    can't know what is refused to whom."""
     quoted: str = ""
     """The message this one replies to, where the model does not know it yet."""
     attachment: str = ""

@@ -120,12 +120,16 @@ class Turns:
             return False  # It may be meant for another bot.
         if not self._access.allows(key.chat.platform, incoming.sender.id):
             # All threads of a channel are one place to be told it in.
+            if _keeps_back_refusal(incoming):
+                return False
             place = replace(key.chat, thread="")
             notice = self._access.stranger_notice(place, incoming.sender.id)
             if notice is None:
                 return False
             return await self._owe(incoming, notice, SAY)
         question, asked = self._meaning(incoming)
+        if asked == SAY and _keeps_back_refusal(incoming):
+            return False
         return await self._owe(incoming, question, asked, None if asked else after)
 
     def _meaning(self, incoming: Incoming) -> tuple[str, str]:
@@ -373,6 +377,14 @@ class Turns:
     def _gone_on_with(self, turn: Turn) -> str:
         """What an earlier process left of the answer, where the model is asked for the rest."""
         return (turn.partial or "") if self._chat.resume else ""
+
+
+def _keeps_back_refusal(incoming: Incoming) -> bool:
+    """Whether a refusal of `incoming` is for the log alone, where it is told then."""
+    kept_back = incoming.group and not incoming.seen
+    if kept_back:
+        log.info("a refusal is not told: nobody sees what it answers", turn=str(incoming.key))
+    return kept_back
 
 
 def _asks_model(turn: Turn) -> bool:

@@ -26,7 +26,7 @@ where `user_id` is given it may be left out, and is that person's DM then.
 | POST /control/close_dms, /control/open_dms | user_id | |
 | POST /control/kick, /control/add | guild_id | the bot leaves or joins |
 | POST /control/deny, /control/allow | chat_id, permissions: [names], user_id? (the bot) | |
-| POST /control/faults | kind, chat_id?, count? (null: endless), after?, … of `Fault` | |
+| POST /control/faults | kind, chat_id?, count? (null: endless), status?, code?, … of `Fault` | |
 | DELETE /control/faults | | forgets them and releases what hangs |
 | POST /control/release | | releases what hangs |
 | POST /control/gateway | act: a trouble of `Gateway`, and its arguments | |
@@ -135,6 +135,7 @@ class Control:
             via=given.boolean("via", default=True),
             status=given.integer("status", HTTPStatus.INTERNAL_SERVER_ERROR),
             description=given.text("description"),
+            code=given.integer("code"),
             html=given.boolean("html"),
         )
         return {}

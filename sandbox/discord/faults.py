@@ -19,7 +19,8 @@ class FaultKind(StrEnum):
     RATE_LIMIT = "rate_limit"
     """Refused with 429, `seconds` and `scope`; without `via` it seems to come from Cloudflare."""
     ERROR = "error"
-    """Refused before it is applied with `status`: JSON with `description`, or a page of HTML."""
+    """Refused before it is applied with `status`: JSON with `description` and Discord's `code`, or
+    a page of HTML. So an acknowledgement that came too late is one for CALLBACK, 404, 10062."""
     RESET = "reset"
     """The connection is reset before the call is applied."""
     HANG = "hang"
@@ -71,6 +72,8 @@ class Fault:
     via: bool = True
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     description: str = ""
+    code: int = 0
+    """Discord's own number for what is wrong; 0: a general error."""
     html: bool = False
     """Whether an error comes as the HTML page of a proxy instead of JSON."""
 
@@ -99,7 +102,7 @@ class Fault:
             return page(self.status)
         message = self.description or f"{self.status}: {phrase(self.status)}"
         headers = {"Content-Type": JSON_TYPE, **(VIA if self.via else {})}
-        return Refusal(self.status, {"message": message, "code": 0}, headers)
+        return Refusal(self.status, {"message": message, "code": self.code}, headers)
 
 
 class Faults(FaultList[Fault]):

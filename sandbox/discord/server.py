@@ -211,6 +211,7 @@ class DiscordSandbox:
         via: bool = True,
         status: int = 500,
         description: str = "",
+        code: int = 0,
         html: bool = False,
     ) -> Fault:
         """Set a fault (see `Fault`); raises ValueError for an unknown kind or scope."""
@@ -227,6 +228,7 @@ class DiscordSandbox:
                 via=via,
                 status=status,
                 description=description,
+                code=code,
                 html=html,
             )
         )

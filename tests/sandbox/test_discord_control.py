@@ -168,6 +168,10 @@ async def test_troubles_from_outside(
             await channel.send("x")
     async with aiohttp.ClientSession() as session:
         await session.delete(f"{dc.url}/control/faults")
+    await post("faults", kind="error", status=404, code=10062, description="Unknown interaction")
+    with pytest.raises(discord.NotFound) as refused:
+        await channel.send("x")
+    assert (refused.value.code, refused.value.text) == (10062, "Unknown interaction")
     await channel.send("x")
     await post("faults", kind="hang", route="GET /users/{user_id}")
     hanging = asyncio.create_task(client.fetch_user(77))

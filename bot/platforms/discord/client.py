@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,7 +14,7 @@ from discord.http import Route
 
 from bot import texts
 from bot.commands import COMMANDS
-from bot.platforms.discord import calls
+from bot.platforms.discord import calls, errors
 
 if TYPE_CHECKING:
     from bot.settings import DiscordSettings
@@ -121,12 +120,19 @@ class ShardClient(Client):
         self, interaction: discord.Interaction, error: app_commands.AppCommandError
     ) -> None:
         """One that an earlier release announced; Discord may offer it for a while."""
+        if interaction.type is discord.InteractionType.autocomplete:
+            return  # No command of ours has anything to complete.
         if not isinstance(error, app_commands.CommandNotFound):
             log.error("discord: a command failed", exc_info=error)
             return
-        with suppress(discord.DiscordException):
+        try:
             await interaction.response.send_message(
                 texts.unknown_command(error.name), ephemeral=True
+            )
+        except errors.FAILURES as failure:
+            # It was for one person's eyes.
+            log.warning(
+                "discord: an unknown command was not answered", reason=errors.reason(failure)
             )
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the library's

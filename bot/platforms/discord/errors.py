@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 THREAD_EXISTS: Final = 160004
 """A thread was made from this message before."""
+ALREADY_ACKNOWLEDGED: Final = 40060
+"""An interaction, by this or by another attempt."""
 UNKNOWN_CHANNEL: Final = 10003
 NO_HISTORY: Final = 160002
 """A reply needs the permission to read the channel's history."""

@@ -6,17 +6,21 @@ The way to answer one in its own place is known there alone: it is a secret, and
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
+from dataclasses import replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+import discord
 import structlog
 
 from bot.platforms.discord import errors
+from bot.platforms.discord.calls import Exchange, applied
 from bot.platforms.discord.surface import ANSWERED
+from bot.reply.surface import NotAppliedError, SurfaceError, UnknownFateError
 
 if TYPE_CHECKING:
-    import discord
-
     from bot.history import History
     from bot.messages import Incoming, TurnKey
     from bot.schema import Turn
@@ -26,9 +30,51 @@ log = structlog.get_logger(__name__)
 
 LOOK: Final = 1.0
 """Seconds between two looks at whether another replica has answered."""
+FIRST_ANSWER: Final = 3.0
+"""Seconds that Discord waits for the first answer."""
 LASTS: Final = 15 * 60.0
 """Seconds for which Discord waits for the answer
 (https://discord.com/developers/docs/interactions/receiving-and-responding)."""
+REMEMBERED: Final = 1000
+"""Commands; a session that is resumed tells the last ones again."""
+
+
+class _Sign(Enum):
+    """Whether Discord shows that a command will be answered."""
+
+    SHOWN = auto()
+    UNKNOWN = auto()
+    """The answer tries its place; it goes to the chat where there is none."""
+    NONE = auto()
+
+
+async def _acknowledge(interaction: discord.Interaction) -> _Sign:
+    exchange = Exchange()
+    try:
+        async with asyncio.timeout(FIRST_ANSWER):
+            await _defer(interaction, exchange)
+    except TimeoutError:
+        sign, reason = _Sign.UNKNOWN, f"no answer in {FIRST_ANSWER:.0f} s"
+    except UnknownFateError as error:
+        sign, reason = _Sign.UNKNOWN, str(error)
+    except SurfaceError as error:
+        sign, reason = _Sign.NONE, str(error)
+        if errors.code(error.__cause__) == errors.ALREADY_ACKNOWLEDGED and exchange.requests > 1:
+            return _Sign.SHOWN  # It was done at the first attempt, whose answer was lost.
+    else:
+        return _Sign.SHOWN
+    log.warning("discord: a command was not acknowledged; carrying it out", reason=reason)
+    return sign
+
+
+async def _defer(interaction: discord.Interaction, exchange: Exchange) -> None:
+    """Once more where the connection breaks; raises SurfaceError."""
+    try:
+        await applied(interaction.response.defer(thinking=True), exchange, patience=None)
+    except (UnknownFateError, NotAppliedError) as error:
+        if isinstance(error.__cause__, discord.HTTPException):
+            raise  # There was an answer, and the library has tried again by itself.
+        await applied(interaction.response.defer(thinking=True), exchange, patience=None)
 
 
 class SlashCommands:
@@ -39,6 +85,8 @@ class SlashCommands:
         self._history = history
         self._waiting: dict[str, discord.Interaction] = {}
         """By turn."""
+        self._told: deque[int] = deque(maxlen=REMEMBERED)
+        """The newest commands."""
         self._watches: set[asyncio.Task[None]] = set()
 
     def waiting(self, turn: Turn) -> discord.Interaction | None:
@@ -46,19 +94,23 @@ class SlashCommands:
         return self._waiting.get(str(turn.key))
 
     async def take(self, incoming: Incoming, interaction: discord.Interaction) -> None:
-        """Discord waits 3 s for a first answer, and 15 min for the one that it shows."""
-        try:
-            await interaction.response.defer(thinking=True)
-        except errors.FAILURES as error:
-            log.warning("discord: a command was not answered in time", reason=errors.reason(error))
-            return
-        self._waiting[str(incoming.key)] = interaction
-        if await self._turns.take(incoming):
+        """Carry a command out, also where Discord can't be told that it has come.
+
+        Discord waits 3 s for a first answer, and 15 min for the one that it shows.
+        """
+        if interaction.id in self._told:
+            return  # Told again as a session was resumed: it is in hand, or answered.
+        self._told.append(interaction.id)
+        sign = await _acknowledge(interaction)
+        if sign is not _Sign.NONE:
+            self._waiting[str(incoming.key)] = interaction
+        taken = await self._turns.take(replace(incoming, seen=sign is _Sign.SHOWN))
+        if not taken:
+            await self._withdraw(incoming.key)
+        elif sign is not _Sign.NONE:
             watch = asyncio.create_task(self._watch(incoming.key))
             self._watches.add(watch)
             watch.add_done_callback(self._watches.discard)
-        else:
-            await self._withdraw(incoming.key)
 
     async def settled(self, turn: Turn) -> None:
         await self._withdraw(turn.key)
