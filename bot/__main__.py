@@ -1,6 +1,7 @@
 """The command line. What a command needs is imported when it runs, so that --help is quick."""
 # ruff: noqa: PLC0415 - see above
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +35,8 @@ ConfigFile = Annotated[
 
 
 def main() -> None:
+    # What any library makes from now on is this user's alone; bot.private_files closes the rest.
+    os.umask(0o077)
     app(prog_name="parlance")
 
 
@@ -67,12 +70,9 @@ def run(
     """Run the bot."""
     import structlog
 
-    from bot.log import configure
-
-    settings = _load(config)
-    configure(settings.log, settings.secrets(), as_json=log_json)
+    settings = _load(config, log_json=log_json)
     log = structlog.get_logger("bot")
-    for line in (*settings.warnings(), *settings.notes()):
+    for line in (*_warnings(settings, config), *settings.notes()):
         log.warning(line)
 
     from bot import app as bot
@@ -106,7 +106,7 @@ def check(config: ConfigFile = None) -> None:
     settings = _load(config)
     for title, value in _summary(settings):
         typer.echo(f"{title + ':':<11} {value}")
-    for line in settings.warnings():
+    for line in _warnings(settings, config):
         typer.echo(f"warning: {line}")
     for line in settings.notes():
         typer.echo(f"note: {line}")
@@ -188,15 +188,25 @@ def migrate(
         raise typer.Exit(BAD_SETTING) from None
 
 
-def _load(path: Path | None, *, platforms: bool = True) -> "Settings":
+def _load(path: Path | None, *, platforms: bool = True, log_json: bool = False) -> "Settings":
+    """Read the settings and set up the log, or say what is wrong and exit."""
     from bot.config import ConfigError, load
+    from bot.log import configure
 
     try:
-        return load(path, platforms=platforms)
+        settings = load(path, platforms=platforms)
     except ConfigError as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
-    raise typer.Exit(BAD_SETTING)
+        raise typer.Exit(BAD_SETTING) from None
+    configure(settings.log, settings.secrets(), as_json=log_json)
+    return settings
+
+
+def _warnings(settings: "Settings", config: Path | None) -> list[str]:
+    from bot.exposed import exposed
+
+    return [*settings.warnings(), *exposed(config, settings.secrets())]
 
 
 def _summary(settings: "Settings") -> list[tuple[str, str]]:

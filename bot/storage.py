@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 import structlog
 
+from bot.private_files import close_to_others, lock_of
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
@@ -95,8 +96,13 @@ class Databases:
                 _check(Path(database.database or ""))
 
     def claim(self) -> AbstractContextManager[None]:
-        """Hold the files for this process alone; raises StorageError where another one does."""
-        return nullcontext() if self.shared else _claim(Path(self.history.database or ""))
+        """Hold the files for this process alone, closed to other users of the machine.
+
+        Raises StorageError where another process holds them.
+        """
+        if self.shared:
+            return nullcontext()
+        return _claim(Path(self.history.database or ""), Path(self.turns.database or ""))
 
 
 def sqlite(path: Path) -> sa.URL:
@@ -270,14 +276,16 @@ def _oldest_reader(connection: sa.Connection) -> str | None:
 
 
 @contextmanager
-def _claim(path: Path) -> Iterator[None]:
+def _claim(path: Path, turns: Path) -> Iterator[None]:
     """Make the folder of `path` and hold it for this process alone.
 
     Raises StorageError where another process holds it or nothing can be written there.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.with_name(f"{path.name}.lock").open("a")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = lock_of(path)
+        lock.touch(0o600)
+        handle = lock.open("a")
     except OSError as error:
         raise StorageError(
             f"storage.url: {path.parent} can't be written to ({error.strerror}); "
@@ -289,4 +297,5 @@ def _claim(path: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InUseError(path) from None
+        close_to_others(path, turns)
         yield

@@ -57,6 +57,7 @@ def fill(file: Path, turns: int, *, chats: int = 50, text: str = WORDS) -> None:
              for kind in ("edit", "Create")),
         )  # fmt: skip
     db.close()
+    file.chmod(0o600)  # As the bot makes it.
 
 
 def _turn(number: int, chats: int, text: str) -> tuple[Any, ...]:

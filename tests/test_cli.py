@@ -34,6 +34,7 @@ users = [2, 3]
 def config(tmp_path: Path) -> Path:
     file = tmp_path / "config.toml"
     file.write_text(CONFIG, "utf-8")
+    file.chmod(0o600)
     return file
 
 
@@ -216,3 +217,45 @@ async def test_providers_check_names_what_failed_and_shows_no_secret(tmp_path: P
     assert dead.startswith("b (ollama, m): failed after ")
     assert "cannot connect to 127.0.0.1" in dead
     assert "hush" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_settings_file_with_secrets_that_all_may_read_is_warned_of(
+    command: str, config: Path
+) -> None:
+    key = config.with_name("a key")
+    key.write_text("hush-file\n", "utf-8")
+    key.chmod(0o644)
+    text = CONFIG.replace('"hush-key"', f'"file:{key}"')
+    if command == "run":  # It ends at once, but only after its settings are told.
+        text += '[storage]\nurl = "sqlite:////dev/null/parlance.db"\n'
+    config.write_text(text, "utf-8")
+    config.chmod(0o644)
+    done = parlance(command, "--config", str(config))
+    said = done.stdout + done.stderr
+    warned = "holds secrets, and other users may read it (its mode is 0644); type: chmod 600"
+    assert f"{config}: {warned} {config}" in said
+    assert f"{key}: {warned} '{key}'" in said
+    assert "hush" not in said
+    for file in (config, key):
+        file.chmod(0o640)
+    assert warned not in parlance("check", "--config", str(config)).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_who_may_not_close_the_settings_file_is_told_who_can(config: Path) -> None:
+    config.chmod(0o644)
+    os.chown(config, 12345, 12345)
+    shown = parlance("check", "--config", str(config)).stdout
+    assert f"have its owner type: chmod 640 {config}" in shown
+
+
+def test_a_settings_file_without_secrets_may_be_read_by_all(config: Path) -> None:
+    text = re.sub('"(123:hush|hush|http://u).*"', '"env:A_SECRET"', CONFIG)
+    text = text.replace('proxy = "env:A_SECRET"\n', "")
+    config.write_text(text, "utf-8")
+    config.chmod(0o644)
+    environ = {**os.environ, "A_SECRET": "hush-hush"}
+    done = forked.run("parlance", "check", "--config", str(config), environment=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "chmod" not in done.stdout

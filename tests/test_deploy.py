@@ -62,6 +62,17 @@ def test_the_ends_of_answers_are_waited_for() -> None:
     assert float(service("bot")["stop_grace_period"].removesuffix("s")) > grace + 10
 
 
+def test_what_the_bot_keeps_is_its_users_alone() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.read(DEPLOY / "parlance.service")
+    assert unit["Service"]["UMask"] == "0077"
+    assert unit["Service"]["StateDirectoryMode"] == "0700"
+    image = (DEPLOY / "Dockerfile").read_text()
+    assert "install --directory --mode=700 --owner=parlance --group=parlance /data" in image
+    (uid,) = re.findall(r"useradd --uid (\d+)", image)
+    assert f"/data:mode=0700,uid={uid},gid={uid}" in service("bot")["tmpfs"]
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     # A program that is there, in the place of the installed one.

@@ -39,6 +39,12 @@ await queue.close()
 """
 
 
+def close(folder: Path) -> None:
+    """As the bot does."""
+    for file in folder.iterdir():
+        file.chmod(0o600)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of a database in which three chats asked three questions each."""
@@ -55,6 +61,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
             await history.settle(turn)
         await history.keep_lessons({(chat, ""): Lesson(1.0, 1.0, 0.0)})
     await history.close()
+    close(tmp_path)
     return url
 
 
