@@ -12,6 +12,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -25,6 +26,7 @@ from bot.durable import TurnQueue
 from bot.history import History
 from bot.housekeeping import Housekeeping
 from bot.lessons import Lessons
+from bot.messages import BotKey
 from bot.metrics import Metrics
 from bot.platform import PlatformError
 from bot.readiness import Readiness
@@ -34,7 +36,7 @@ from providers import registry
 from providers.chain import Chain
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from bot.platform import Platform
     from bot.reply.gate import Gate
@@ -85,7 +87,7 @@ class App:
         self._housekeeping = Housekeeping(self.history, self._queue, settings.storage)
         self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
         if self._cluster:
-            gates = [platform.gate for platform in platforms.values()]
+            gates = {name: platform.gate for name, platform in platforms.items()}
             self._cluster.member = _Member(self._queue, gates)
 
     def _make_server(self) -> Server | None:
@@ -123,16 +125,16 @@ class App:
             except OSError as error:
                 raise SettingError(str(error)) from None
             self._beside.append(asyncio.create_task(loop_lag.watch(self._metrics.was_late)))
-        await self._lessons.recall()
         await self._queue.start()
         self._beside.append(asyncio.create_task(self._lessons.keep_saving()))
         if self._cluster:
             self._beside.append(asyncio.create_task(self._cluster.run()))
             await self._cluster.joined()
-        tidying = self._replicas.lead("housekeeping", self._housekeeping.run)
-        self._beside.append(asyncio.create_task(tidying))
+        else:
+            self._beside.append(asyncio.create_task(self._housekeeping.run()))
+        await self._tell_owed(lambda bot: bot.platform not in self.turns.platforms)
         serving = {
-            asyncio.create_task(platform.serve()): name
+            asyncio.create_task(platform.serve(partial(self._logged_in, name))): name
             for name, platform in self.turns.platforms.items()
         }
         try:
@@ -144,6 +146,31 @@ class App:
             for task in serving:
                 task.cancel()
             await asyncio.gather(*serving, return_exceptions=True)
+
+    async def _logged_in(self, platform: str, account: str) -> None:
+        """Only now is it known which turns are ours."""
+        bot = BotKey(platform, account)
+        # Turns that are begun here wait until the platform is ready.
+        await self._queue.open(bot)
+        await self._lessons.recall(bot)
+        self._replicas.speak_as(bot)
+        if self._cluster:
+            # Another bot on the database may have other settings.
+            tidy = partial(self._housekeeping.run, bot.prefix)
+            tidying = self._replicas.lead(f"housekeeping {bot}", tidy)
+            self._beside.append(asyncio.create_task(tidying))
+        await self._tell_owed(lambda other: other.platform == platform and other != bot)
+
+    async def _tell_owed(self, concerns: Callable[[BotKey], bool]) -> None:
+        """Name the bots that owe answers and that nobody is logged in as."""
+        for bot, answers in sorted((await self._queue.owed()).items(), key=str):
+            if concerns(bot) and not self._replicas.others(bot):
+                log.warning(
+                    "answers are owed by a bot that nobody is logged in as; start this with that "
+                    "bot's token on the same database, and they are given",
+                    bot=str(bot),
+                    answers=answers,
+                )
 
     def _ended(self, name: str, error: BaseException | None, *, alone: bool) -> None:
         """One platform that is down does not disturb the others."""
@@ -203,10 +230,11 @@ class _Member:
     """What the other replicas may have done to this one."""
 
     queue: TurnQueue
-    gates: list[Gate]
+    gates: dict[str, Gate]
+    """By platform."""
 
     async def silence(self) -> None:
-        await asyncio.gather(*(gate.quiet() for gate in self.gates))
+        await asyncio.gather(*(gate.quiet() for gate in self.gates.values()))
         await self.queue.cut()
 
     async def adopt(self, replica: str) -> int:
@@ -215,9 +243,9 @@ class _Member:
     async def owners(self) -> set[str]:
         return await self.queue.owners()
 
-    def share(self, replicas: int) -> None:
-        for gate in self.gates:
-            gate.share(replicas)
+    def share(self, replicas: Mapping[BotKey, int]) -> None:
+        for bot, count in replicas.items():
+            self.gates[bot.platform].share(count)
 
 
 def _chain(settings: Settings, metrics: Metrics) -> Chain:

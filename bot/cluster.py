@@ -24,10 +24,11 @@ from bot.roles import Roles, got, key
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     import sqlalchemy as sa
 
+    from bot.messages import BotKey
     from bot.replicas import Group, Hearer, Signal
 
     Session = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -73,9 +74,10 @@ _LEAVE: Final = """
     INSERT INTO replicas (id, beat) VALUES (%s, 'epoch')
     ON CONFLICT (id) DO UPDATE SET beat = excluded.beat"""
 _STARTED: Final = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float"
-_BEAT: Final = "UPDATE replicas SET beat = clock_timestamp() WHERE id = %s"
+_BEAT: Final = "UPDATE replicas SET beat = clock_timestamp(), bots = %s WHERE id = %s"
 _OTHERS: Final = """
-    SELECT id, extract(epoch FROM clock_timestamp() - beat)::float FROM replicas WHERE id <> %s"""
+    SELECT id, extract(epoch FROM clock_timestamp() - beat)::float, bots
+    FROM replicas WHERE id <> %s"""
 _WAIT_FOR_LOCK: Final = "SELECT pg_advisory_lock(%s)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(%s)"
 _END_HOLDER: Final = """
@@ -87,7 +89,7 @@ _NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
 
 class Member(Protocol):
-    """The bot that this replica is, as the cluster needs it."""
+    """What this replica does, as the cluster needs it."""
 
     async def silence(self) -> None:
         """Wait for calls under way, then cut every turn that runs here."""
@@ -101,8 +103,8 @@ class Member(Protocol):
         """The replicas that have unfinished turns."""
         ...
 
-    def share(self, replicas: int) -> None:
-        """So many replicas live, and share the platforms' budgets."""
+    def share(self, replicas: Mapping[BotKey, int]) -> None:
+        """So many replicas live, and share the budgets of each bot that this one is."""
         ...
 
 
@@ -118,7 +120,11 @@ class Cluster(Replicas):
         self._server = make_conninfo(url, **_CLIENT_KEEPALIVE)
         self._joined = asyncio.Event()
         self._session: Session | None = None
-        self._alive = [self.id]
+        self._bots: set[BotKey] = set()
+        """As which this replica is logged in."""
+        self._others: dict[str, set[str] | None] = {}
+        """Those that live, and as which bots each is logged in; None: it is of an earlier release,
+        which does not tell."""
         self._roles = Roles()
         self._hearers: dict[str, Hearer] = {}
         self._search_at = 0.0
@@ -127,20 +133,32 @@ class Cluster(Replicas):
     # What the other parts of the bot ask.
 
     async def joined(self) -> None:
-        """Return once the others know this replica."""
+        """Return once the others know this replica, and it knows them."""
         await self._joined.wait()
 
-    @property
-    def others(self) -> bool:
-        return len(self._alive) > 1
+    def speak_as(self, bot: BotKey) -> None:
+        self._bots.add(bot)
+        self._share()
+
+    def others(self, bot: BotKey) -> bool:
+        return bool(self._who_are(bot))
+
+    def _who_are(self, bot: BotKey) -> list[str]:
+        """The others that are logged in as `bot`, as far as is known."""
+        return [
+            replica for replica, bots in self._others.items() if bots is None or str(bot) in bots
+        ]
 
     async def lead(
         self, role: str, work: Callable[[], Awaitable[None]], group: Group | None = None
     ) -> None:
         await self._roles.lead(role, work, group)
 
-    def home(self, lane: str) -> str:
-        return max(self._alive, key=lambda replica: key(f"{replica} {lane}"))
+    def home(self, lane: str, bot: BotKey) -> str:
+        able = self._who_are(bot)
+        if bot in self._bots or not able:
+            able.append(self.id)
+        return max(able, key=lambda replica: key(f"{replica} {lane}"))
 
     async def tell(self, to: str, signal: Signal) -> None:
         text = notice(self.id, to, signal)
@@ -205,10 +223,10 @@ class Cluster(Replicas):
             self._session = session
             while True:
                 sent_at = time.monotonic()
-                await session.execute(_BEAT, (self.id,))
+                await session.execute(_BEAT, (" ".join(sorted(map(str, self._bots))), self.id))
                 self.lease.extend(sent_at)
-                self._joined.set()
                 await self._look_around(session, may_judge=sent_at > settled_at)
+                self._joined.set()
                 await self._roles.take(session)
                 await asyncio.sleep(BEAT - (time.monotonic() - sent_at))
         finally:
@@ -237,11 +255,15 @@ class Cluster(Replicas):
 
     async def _look_around(self, session: Session, *, may_judge: bool) -> None:
         others = await (await session.execute(_OTHERS, (self.id,))).fetchall()
-        alive = sorted([self.id, *(replica for replica, age in others if age < HUNG)])
-        if alive != self._alive:
-            self._alive = alive
-            self.member.share(len(alive))
-        for replica, age in others:
+        alive = {
+            replica: None if bots is None else set(bots.split())
+            for replica, age, bots in others
+            if age < HUNG
+        }
+        if alive != self._others:
+            self._others = alive
+            self._share()
+        for replica, age, _ in others:
             if age > LEFT:
                 await self._took_over(session, replica)
             elif (
@@ -254,8 +276,11 @@ class Cluster(Replicas):
                 await session.execute(_END_HOLDER, (key(replica),))
         if may_judge and time.monotonic() > self._search_at:
             self._search_at = time.monotonic() + SEARCH
-            for replica in await self.member.owners() - {self.id, *(each for each, _ in others)}:
+            for replica in await self.member.owners() - {self.id, *(each for each, *_ in others)}:
                 await self._took_over(session, replica)
+
+    def _share(self) -> None:
+        self.member.share({bot: 1 + len(self._who_are(bot)) for bot in self._bots})
 
     async def _took_over(self, session: Session, replica: str) -> bool:
         """Whether its lock was free; then its turns are owed by us all."""

@@ -72,7 +72,7 @@ class Control:
         return bool(found)
 
     async def _stop_elsewhere(self, chat: ChatKey, sender: str | None = None) -> bool:
-        if not self._replicas.others:
+        if not self._replicas.others(chat.account):
             return False
         question, stopped = secrets.token_hex(8), asyncio.Event()
         self._asked[question] = stopped

@@ -1,8 +1,8 @@
 """The turn queue: what was put here runs once and in order, whatever happens to the process.
 
-The only file that knows DBOS. A turn is a workflow without steps: its inputs and results live in
-the history database and running it again is harmless, so the queue keeps nothing but which turns
-are still owed.
+The only file that knows DBOS, and queues.py the table in which it keeps turns. A turn is a workflow
+without steps: its inputs and results live in the history database and running it again is harmless,
+so the queue keeps nothing but which turns are still owed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections import Counter
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
@@ -25,14 +27,16 @@ from dbos._core import execute_dequeued_workflow
 from dbos._dbos import _get_dbos_instance
 from dbos._utils import GlobalParams, generate_uuid
 
-from bot import storage
+from bot import queues, storage
 from bot.messages import TurnKey
+from bot.queues import queue_of
 from bot.replicas import WAKE
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from bot.messages import BotKey
     from bot.replicas import Replicas, Signal
 
 log = structlog.get_logger(__name__)
@@ -41,7 +45,6 @@ _DBOS_LOG = logging.getLogger("dbos")
 APP = "parlance"
 """As DBOS knows this program in its tables."""
 WORKFLOW = "turn"
-QUEUE = "turns"
 STEPS = "turn-1"
 """Names the course of a turn. A release that changes it must run the old course to its end."""
 THREADS = 8
@@ -58,7 +61,8 @@ class TurnQueue:
     """Durable, exactly one for a process (DBOS is a process-wide singleton).
 
     Replicas share it. A turn is put where its lane is at home, so that a chat stays with the
-    replica that knows its limits; whoever comes first may run it all the same.
+    replica that knows its limits; whoever comes first may run it all the same, if it is logged in
+    as the turn's bot.
     """
 
     def __init__(
@@ -75,11 +79,12 @@ class TurnQueue:
         # SQLite takes one writer, and whoever meets another sleeps for milliseconds at a time.
         shared = storage.is_postgresql(database)
         self._writing = nullcontext() if shared else asyncio.Lock()
-        self._wake_owed = False
-        """A claim is asked for that has not begun: it will see what is put until then."""
-        self._unbegun = 0
-        """Turns known to be put that did not begin here, at most: while there are any, the end of
-        a turn may free the lane of one. What is not known of waits for the poll."""
+        self._wake_owed: set[str] = set()
+        """The bots' queues of which a claim is asked for that has not begun: it will see what is
+        put until then."""
+        self._unbegun: Counter[str] = Counter()
+        """By queue: turns known to be put that did not begin here, at most. While there are any,
+        the end of a turn may free the lane of one. What is not known of waits for the poll."""
         self._closed = False
         """No turn is begun any more."""
         _DBOS_LOG.addFilter(_first_line)
@@ -100,21 +105,46 @@ class TurnQueue:
             await self._turn(key)
 
         self._workflow = turn
-        self._queue: Queue | None = None
-        """Known once it is registered."""
+        # Of all the queues there are: those of the bots as which we are logged in, once we are.
+        DBOS.listen_queues([])
+        self._queues: dict[str, Queue] = {}
+        """Those, by their names."""
         replicas.hear(WAKE, self._woken)
 
     async def start(self) -> None:
-        """Begin to run turns, those that an earlier process left unfinished included."""
+        """Take turns; those of a bot are run once it is opened."""
+        # Before it is launched: it then goes on with what an earlier process has begun.
+        await asyncio.to_thread(queues.move_old, self._engine)
         # Launched on the event loop's own thread, so that turns run on this loop.
         DBOS.launch()
-        self._queue = await DBOS.register_queue_async(
-            QUEUE, partition_concurrency=1, polling_interval_sec=POLL, on_conflict="always_update"
-        )
+
+    async def open(self, bot: BotKey) -> None:
+        """Run the turns of `bot` here, those that an earlier process left unfinished included."""
+        name = queue_of(bot)
+        while name not in self._queues:
+            try:
+                self._queues[name] = await DBOS.register_queue_async(
+                    name,
+                    partition_concurrency=1,
+                    polling_interval_sec=POLL,
+                    on_conflict="always_update",
+                )
+            except sa.exc.OperationalError as error:
+                reason = one_line(redact(str(error.orig)))
+                log.warning("the queue can't be used; trying again", reason=reason)
+                await asyncio.sleep(POLL)
+        _listening().append(name)
         left = await DBOS.list_workflows_async(
-            queue_name=QUEUE, status="ENQUEUED", load_input=False, load_output=False
+            queue_name=name, status="ENQUEUED", load_input=False, load_output=False
         )
-        self._wake(unbegun=len(left))
+        self._wake(name, unbegun=len(left))
+
+    async def owed(self) -> Counter[BotKey]:
+        """How many turns each bot owes, those of other replicas included."""
+        left = await DBOS.list_workflows_async(
+            name=WORKFLOW, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+        )
+        return Counter(TurnKey.parse(turn.workflow_id).chat.account for turn in left)
 
     async def put(self, key: TurnKey, *, lane: str, order: int, here: bool = False) -> None:
         """Owe an answer to `key`; on return, no crash can lose it.
@@ -122,14 +152,16 @@ class TurnQueue:
         Turns of one lane run one after another, by `order`. A key that was put before is not
         put again. With `here` this replica looks for it first, wherever its lane is at home.
         """
+        bot = key.chat.account
+        name = queue_of(bot)
         with SetWorkflowID(str(key)), SetEnqueueOptions(queue_partition_key=lane, priority=order):
             async with self._writing:
-                await DBOS.enqueue_workflow_async(QUEUE, self._workflow, str(key))
-        home = self._replicas.id if here else self._replicas.home(lane)
+                await DBOS.enqueue_workflow_async(name, self._workflow, str(key))
+        home = self._replicas.id if here else self._replicas.home(lane, bot)
         if home == self._replicas.id:
-            self._wake(unbegun=1)
+            self._wake(name, unbegun=1)
         else:
-            await self._replicas.tell(home, {"kind": WAKE})
+            await self._replicas.tell(home, {"kind": WAKE, "queue": name})
 
     @property
     def running(self) -> int:
@@ -161,10 +193,11 @@ class TurnQueue:
         begun = await DBOS.list_workflows_async(
             status="PENDING", executor_id=replica, load_input=False, load_output=False
         )
-        if begun:
-            ids = [turn.workflow_id for turn in begun]
-            await DBOS.resume_workflows_async(ids, queue_name=QUEUE)
-            self._wake(unbegun=len(begun))
+        for name, ids in queues.by_queue(turn.workflow_id for turn in begun).items():
+            await DBOS.resume_workflows_async(ids, queue_name=name)
+            self._wake(name, unbegun=len(ids))
+        # It may have been of an earlier release, and nobody else runs what waited for it.
+        await asyncio.to_thread(queues.move_old, self._engine)
         return len(begun)
 
     async def owners(self) -> set[str]:
@@ -236,44 +269,49 @@ class TurnQueue:
             raise asyncio.CancelledError  # Still owed: it runs in the next process.
         task = asyncio.current_task()
         assert task is not None
+        turn = TurnKey.parse(key)
+        name = queue_of(turn.chat.account)
         self._running.add(task)
-        self._unbegun = max(0, self._unbegun - 1)
+        self._unbegun[name] = max(0, self._unbegun[name] - 1)
         # The task ends once DBOS has written down that the turn is done: its lane is free then.
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, name))
         try:
-            await self._run(TurnKey.parse(key))
+            await self._run(turn)
         except Exception:
             # The turn is over: run again, it would fail again and hold up its lane.
             log.exception("turn failed", turn=key)
 
-    def _ended(self, task: asyncio.Task[object]) -> None:
+    def _ended(self, name: str, task: asyncio.Task[object]) -> None:
         self._running.discard(task)
-        if self._unbegun:
-            self._wake()
+        if self._unbegun[name]:
+            self._wake(name)
 
-    async def _woken(self, _signal: Signal) -> None:
-        self._wake(unbegun=1)
+    async def _woken(self, signal: Signal) -> None:
+        # Not all say which: then any may have turns.
+        for name in self._queues:
+            if signal.get("queue", name) == name:
+                self._wake(name, unbegun=1)
 
-    def _wake(self, *, unbegun: int = 0) -> None:
-        """Look into the queue, where so many more turns may wait than was known."""
-        self._unbegun += unbegun
-        if self._closed or self._wake_owed:
+    def _wake(self, name: str, *, unbegun: int = 0) -> None:
+        """Look into that queue, where so many more turns may wait than was known."""
+        if self._closed or name not in self._queues:
             return
-        self._wake_owed = True
-        task = asyncio.create_task(self._claim())
+        self._unbegun[name] += unbegun
+        if name in self._wake_owed:
+            return
+        self._wake_owed.add(name)
+        task = asyncio.create_task(self._claim(name))
         self._wakes.add(task)
         task.add_done_callback(self._wakes.discard)
 
-    async def _claim(self) -> None:
+    async def _claim(self, name: str) -> None:
         # Those that are being put go first: one look finds them all.
         async with self._waking, self._writing:
-            self._wake_owed = False
+            self._wake_owed.discard(name)
             try:
-                if self._queue is None:
-                    return
-                claimed = await asyncio.to_thread(_claim_and_start, self._queue)
+                claimed = await asyncio.to_thread(_claim_and_start, self._queues[name])
                 if not claimed and not self._running:
-                    self._unbegun = 0  # They were done before, or run elsewhere.
+                    self._unbegun[name] = 0  # They were done before, or run elsewhere.
             except Exception as error:  # noqa: BLE001 - the queue's own poll tries again
                 reason = one_line(redact(str(error)))
                 log.warning("the queue can't be read; trying again", reason=reason)
@@ -295,7 +333,7 @@ def owed(database: sa.URL) -> list[Owed]:
     client = DBOSClient(system_database_engine=engine, application_name=APP)
     try:
         found = client.list_workflows(
-            queue_name=QUEUE, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+            name=WORKFLOW, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
         )
     finally:
         client.destroy()
@@ -316,7 +354,7 @@ def owe(database: sa.URL, turns: Sequence[Owed]) -> None:
         for turn in turns:
             client.enqueue(
                 {
-                    "queue_name": QUEUE,
+                    "queue_name": queue_of(TurnKey.parse(turn.key).chat.account),
                     "workflow_name": WORKFLOW,
                     "workflow_id": turn.key,
                     "app_version": STEPS,
@@ -355,6 +393,13 @@ def _plain(database: sa.URL) -> str:
     return database.set(drivername=database.get_backend_name()).render_as_string(
         hide_password=False
     )
+
+
+def _listening() -> list[str]:
+    """The names of the queues that DBOS polls; it looks at the list before each search for them."""
+    names = _get_dbos_instance()._listening_queues  # noqa: SLF001 - see the imports
+    assert names is not None
+    return names
 
 
 def _claim_and_start(queue: Queue) -> int:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.messages import ChatKey, TurnKey
+from bot.messages import BotKey, ChatKey, TurnKey
 from bot.schema import forgotten, lessons, turns
 
 CHATS_AT_ONCE: Final = 100
@@ -27,16 +27,22 @@ class Swept(NamedTuple):
     """The last one that was looked at; None: all others are newer than what is deleted."""
 
 
-def sweep(db: sa.Connection, after: int, before: float, most: int) -> Swept:
+def belongs(chat: sa.ColumnElement[str], bot: BotKey) -> sa.ColumnElement[bool]:
+    """Whether a chat is one of `bot`, as an index finds it."""
+    return sa.and_(chat > bot.prefix, chat < f"{bot};")
+
+
+def sweep(db: sa.Connection, after: int, before: float, most: int, prefix: str) -> Swept:
     """Delete the settled turns asked `before`, of at most `most` turns `after` that one.
 
-    `before`: seconds since the epoch. The `posted` rows go with them.
+    Only those whose keys begin with `prefix`. `before`: seconds since the epoch. The `posted` rows
+    go with them.
     """
-    columns = (turns.c.seq, turns.c.asked_at, turns.c.settled)
+    columns = (turns.c.seq, turns.c.asked_at, turns.c.settled, turns.c.chat)
     following = sa.select(*columns).where(turns.c.seq > after).order_by(turns.c.seq).limit(most)
     rows = db.execute(following).all()
     old = [row for row in rows if row.asked_at < before]
-    settled = [row.seq for row in old if row.settled]
+    settled = [row.seq for row in old if row.settled and row.chat.startswith(prefix)]
     db.execute(sa.delete(turns).where(turns.c.seq.in_(settled)))
     more = len(old) == len(rows) == most
     return Swept(len(settled), rows[-1].seq if more else None)
@@ -98,12 +104,10 @@ def is_forgotten(db: sa.Connection, key: TurnKey) -> bool:
     return newest is not None and 0 < key.number <= newest
 
 
-def newest_forgotten(db: sa.Connection, platform: str, since: float) -> list[TurnKey]:
-    """The newest message of each chat of `platform` that was erased since then."""
-    query = (
-        sa.select(forgotten)
-        .where(forgotten.c.chat > f"{platform}:", forgotten.c.chat < f"{platform};")
-        .where(forgotten.c.forgotten_at >= since)
+def newest_forgotten(db: sa.Connection, bot: BotKey, since: float) -> list[TurnKey]:
+    """The newest message of each chat of `bot` that was erased since then."""
+    query = sa.select(forgotten).where(
+        belongs(forgotten.c.chat, bot), forgotten.c.forgotten_at >= since
     )
     return [TurnKey(ChatKey.parse(row.chat), str(row.message)) for row in db.execute(query)]
 

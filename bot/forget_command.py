@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from bot import cluster, erasure, storage
+from bot import cluster, erasure, queues, storage
 from bot.control import stop_signal
 from bot.messages import ChatKey, TurnKey
 from bot.replicas import EVERYBODY
@@ -23,8 +23,6 @@ PATIENCE: Final = 10.0
 """Seconds for answers that replicas are writing to end."""
 NEAR: Final = 5
 """Chats that are named where the one that was given is not known."""
-QUEUE_SCHEMA: Final = "dbos"
-"""Of the queue's tables on PostgreSQL."""
 _IDS: Final = ("workflow_uuid", "destination_uuid")
 """The columns of the queue's tables that name a turn."""
 
@@ -113,7 +111,7 @@ class _Rows:
 
     def _of_queue(self) -> Iterator[tuple[sa.TableClause, sa.ColumnElement[bool]]]:
         """Its tables that name turns, as they are: their number grows with DBOS's releases."""
-        schema = QUEUE_SCHEMA if storage.is_postgresql(self._queue.url) else None
+        schema = queues.SCHEMA if storage.is_postgresql(self._queue.url) else None
         prefix = f"{self._chat}:"
         known = sa.inspect(self._queue)
         for name in sorted(known.get_table_names(schema), key="workflow_status".__eq__):

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot import conversation, erasure, storage
-from bot.messages import ChatKey, Lesson, TurnKey
+from bot.messages import BotKey, ChatKey, Lesson, TurnKey
 from bot.schema import HEARD, NEW, RETRY, After, Outcome, Turn, lessons, posted, turn_of, turns
 from providers.redact import one_line, redact
 
@@ -111,12 +111,12 @@ class History:
     async def has_turns(self, chat: ChatKey) -> bool:
         return await self._run(self._has_turns, chat)
 
-    async def latest(self, platform: str, since: float) -> list[TurnKey]:
-        """The last turn of each chat, the newest first, where it is not older than `since`.
+    async def latest(self, bot: BotKey, since: float) -> list[TurnKey]:
+        """The last turn of each chat of `bot`, the newest first, if it is not older than `since`.
 
         `since`: seconds since the epoch. Of a forgotten chat, its newest message then.
         """
-        return await self._run(self._latest, platform, since)
+        return await self._run(self._latest, bot, since)
 
     async def turn(self, key: TurnKey) -> Turn | None:
         progress = await self.progress(key)
@@ -156,9 +156,9 @@ class History:
     async def remove_message(self, turn: Turn, message: str) -> None:
         await self._run(self._remove_message, turn, message)
 
-    async def lessons(self, platform: str) -> dict[tuple[ChatKey, str], Lesson]:
-        """What was learned of the limits of a platform's chats; times since the epoch."""
-        return await self._run(self._lessons, platform)
+    async def lessons(self, bot: BotKey) -> dict[tuple[ChatKey, str], Lesson]:
+        """What was learned of the limits of a bot's chats; times since the epoch."""
+        return await self._run(self._lessons, bot)
 
     async def keep_lessons(self, learned: Mapping[tuple[ChatKey, str], Lesson]) -> None:
         await self._run(self._keep_lessons, learned)
@@ -175,9 +175,12 @@ class History:
         """What was forgotten `before`, in seconds since the epoch, can't be delivered again."""
         await self._run(self._forget_forgetting, before)
 
-    async def sweep(self, after: int, before: float, most: int) -> erasure.Swept:
-        """Delete settled turns asked `before`, among the next `most` after turn number `after`."""
-        return await self._run(self._sweep, after, before, most)
+    async def sweep(self, after: int, before: float, most: int, prefix: str) -> erasure.Swept:
+        """Delete settled turns asked `before`, among the next `most` after turn number `after`.
+
+        Only those whose keys begin with `prefix`.
+        """
+        return await self._run(self._sweep, after, before, most, prefix)
 
     async def chats(self, after: str) -> list[str]:
         """Some chats in the order of their keys, from the one after `after`; none: no more."""
@@ -325,17 +328,14 @@ class History:
         with self._engine.connect() as db:
             return db.execute(sa.select(turns.c.seq).where(*asked).limit(1)).first() is not None
 
-    def _latest(self, platform: str, since: float) -> list[TurnKey]:
-        # By the index alone: a chat's key begins with its platform.
-        last = (
-            sa.select(sa.func.max(turns.c.seq))
-            .where(turns.c.chat > f"{platform}:", turns.c.chat < f"{platform};")
-            .group_by(turns.c.chat)
-        )
+    def _latest(self, bot: BotKey, since: float) -> list[TurnKey]:
+        # By the index alone.
+        own = erasure.belongs(turns.c.chat, bot)
+        last = sa.select(sa.func.max(turns.c.seq)).where(own).group_by(turns.c.chat)
         newest = sa.select(turns.c.key).where(turns.c.seq.in_(last), turns.c.asked_at >= since)
         with self._engine.connect() as db:
             keys = db.execute(newest.order_by(turns.c.seq.desc())).scalars()
-            return [*map(TurnKey.parse, keys), *erasure.newest_forgotten(db, platform, since)]
+            return [*map(TurnKey.parse, keys), *erasure.newest_forgotten(db, bot, since)]
 
     def _add_message(self, turn: Turn, number: int, message: str) -> None:
         row = {"turn": turn.seq, "page": number, "message": message}
@@ -365,9 +365,9 @@ class History:
         with self._engine.begin() as db:
             erasure.forget_forgetting(db, before)
 
-    def _sweep(self, after: int, before: float, most: int) -> erasure.Swept:
+    def _sweep(self, after: int, before: float, most: int, prefix: str) -> erasure.Swept:
         with self._engine.begin() as db:
-            return erasure.sweep(db, after, before, most)
+            return erasure.sweep(db, after, before, most, prefix)
 
     def _chats(self, after: str) -> list[str]:
         with self._engine.connect() as db:
@@ -377,11 +377,11 @@ class History:
         with self._engine.begin() as db:
             return erasure.thin(db, chat, keep, before, most)
 
-    def _lessons(self, platform: str) -> dict[tuple[ChatKey, str], Lesson]:
+    def _lessons(self, bot: BotKey) -> dict[tuple[ChatKey, str], Lesson]:
         stale = lessons.c.learned_at < time.time() - LESSONS_LAST
         with self._engine.begin() as db:
             db.execute(sa.delete(lessons).where(stale))
-            rows = db.execute(sa.select(lessons).where(lessons.c.chat.startswith(f"{platform}:")))
+            rows = db.execute(sa.select(lessons).where(erasure.belongs(lessons.c.chat, bot)))
             return {
                 (ChatKey.parse(row.chat), row.kind): Lesson(row.burst, row.trust, row.penalty_until)
                 for row in rows

@@ -49,21 +49,24 @@ class Housekeeping:
         self._keep_turns = storage.keep_turns
         self._clock = clock
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, prefix: str = "") -> None:
+        """Until cancelled. Of the history, chats whose keys begin with `prefix` are tidied up.
+
+        How long a bot's chats are kept is for its own settings to say.
+        """
         while True:
             try:
-                await self.tidy()
+                await self.tidy(prefix)
             except Exception as error:  # noqa: BLE001 - the next round is tried all the same
                 reason = one_line(redact(str(error)))
                 log.warning("tidying up failed; trying again", reason=reason, again_in=INTERVAL)
             await asyncio.sleep(INTERVAL)
 
-    async def tidy(self) -> None:
+    async def tidy(self, prefix: str = "") -> None:
         """One round."""
         await self._history.forget_forgetting(self._clock() - REDELIVERY)
         queue = await self._prune_queue()
-        turns = await self._prune_old() + await self._prune_many()
+        turns = await self._prune_old(prefix) + await self._prune_many(prefix)
         if queue or turns:
             log.info("tidied up", turns=turns, queue=queue)
 
@@ -74,24 +77,24 @@ class Housekeeping:
             await asyncio.sleep(PAUSE)
         return deleted
 
-    async def _prune_old(self) -> int:
+    async def _prune_old(self, prefix: str) -> int:
         if not self._keep_days:
             return 0
         before = self._clock() - max(self._keep_days * DAY, REDELIVERY)
         deleted, reached = 0, 0
         while True:
-            swept = await self._history.sweep(reached, before, BATCH)
+            swept = await self._history.sweep(reached, before, BATCH, prefix)
             deleted += swept.deleted
             if swept.reached is None:
                 return deleted
             reached = swept.reached
             await asyncio.sleep(PAUSE)
 
-    async def _prune_many(self) -> int:
+    async def _prune_many(self, prefix: str) -> int:
         if not self._keep_turns:
             return 0
-        before, deleted, last = self._clock() - REDELIVERY, 0, ""
-        while chats := await self._history.chats(last):
+        before, deleted, last = self._clock() - REDELIVERY, 0, prefix
+        while chats := [c for c in await self._history.chats(last) if c.startswith(prefix)]:
             for last in chats:
                 while batch := await self._history.thin(last, self._keep_turns, before, BATCH):
                     deleted += batch

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.history import History
-    from bot.messages import ChatKey, Lesson
+    from bot.messages import BotKey, ChatKey, Lesson
     from bot.reply.pace import Pace
 
 SAVE_EVERY: Final = 5.0
@@ -26,9 +26,10 @@ class Lessons:
         # From the event loop's clock, which begins anew with each process, to the epoch's.
         self._epoch = time.time() - asyncio.get_running_loop().time()
 
-    async def recall(self) -> None:
-        for platform, pace in self._paces.items():
-            pace.recall(_shifted(await self._history.lessons(platform), -self._epoch))
+    async def recall(self, bot: BotKey) -> None:
+        """What was learned as `bot`."""
+        learned = await self._history.lessons(bot)
+        self._paces[bot.platform].recall(_shifted(learned, -self._epoch))
 
     async def save(self) -> None:
         for pace in self._paces.values():

@@ -11,6 +11,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class BotKey:
+    """A bot's account. Of several that share a database, each speaks in its own chats alone.
+
+    `str()` gives the form that is stored; `parse` reads it back.
+    """
+
+    platform: str
+    bot: str
+    """The account's own id, as the platform tells it once we are logged in."""
+
+    def __str__(self) -> str:
+        return f"{_quoted(self.platform)}:{_quoted(self.bot)}"
+
+    @property
+    def prefix(self) -> str:
+        """The keys of its chats and turns begin with this, and nobody else's do."""
+        return f"{self}:"
+
+    @classmethod
+    def parse(cls, text: str) -> BotKey:
+        """Raises ValueError where `text` is no BotKey."""
+        platform, bot = text.split(":")
+        return cls(unquote(platform), unquote(bot))
+
+
+@dataclass(frozen=True, slots=True)
 class ChatKey:
     """A conversation: what is said in one is never seen in another.
 
@@ -27,6 +53,11 @@ class ChatKey:
     def __str__(self) -> str:
         platform, bot, *place = map(_quoted, (self.platform, self.bot, self.chat, self.thread))
         return f"{platform}:{bot}:{'/'.join(filter(None, place))}"
+
+    @property
+    def account(self) -> BotKey:
+        """The bot that speaks in it."""
+        return BotKey(self.platform, self.bot)
 
     @classmethod
     def parse(cls, text: str) -> ChatKey:

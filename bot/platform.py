@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bot.reply.gate import Gate
     from bot.reply.surface import Surface
     from bot.schema import Turn
@@ -20,12 +22,15 @@ class Platform(Protocol):
     @property
     def gate(self) -> Gate: ...
 
-    async def serve(self) -> None:
-        """Log in and take messages until cancelled; raises PlatformError."""
+    async def serve(self, logged_in: Callable[[str], Awaitable[None]]) -> None:
+        """Log in and take messages until cancelled; raises PlatformError.
+
+        `logged_in` is awaited with the account's own id before anything is taken or posted.
+        """
         ...
 
-    async def ready(self) -> None:
-        """Return once messages can be posted."""
+    async def ready(self) -> str:
+        """Return the account's own id once messages can be posted."""
         ...
 
     def surface(self, turn: Turn) -> Surface:

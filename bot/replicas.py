@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bot.messages import BotKey
+
     Signal = dict[str, str]
     Hearer = Callable[[Signal], Awaitable[None]]
 
@@ -68,10 +70,13 @@ class Replicas(ABC):
     id: str
     lease: Lease
 
-    @property
     @abstractmethod
-    def others(self) -> bool:
-        """Whether there are any."""
+    def speak_as(self, bot: BotKey) -> None:
+        """This replica is logged in as `bot` from now on."""
+
+    @abstractmethod
+    def others(self, bot: BotKey) -> bool:
+        """Whether there are any that are logged in as `bot`."""
 
     @abstractmethod
     async def lead(
@@ -84,8 +89,11 @@ class Replicas(ABC):
         """
 
     @abstractmethod
-    def home(self, lane: str) -> str:
-        """The replica that should run the turns of `lane`; the same while none comes or goes."""
+    def home(self, lane: str, bot: BotKey) -> str:
+        """The replica that should run the turns of `lane`, one that is logged in as its `bot`.
+
+        The same while none comes or goes; this one where there is none.
+        """
 
     @abstractmethod
     async def tell(self, to: str, signal: Signal) -> None:
@@ -105,8 +113,10 @@ class Alone(Replicas):
         self.lease = Lease(math.inf)
         self.lease.extend(0.0)
 
-    @property
-    def others(self) -> bool:
+    def speak_as(self, bot: BotKey) -> None:
+        """Nobody else needs to know."""
+
+    def others(self, bot: BotKey) -> bool:  # noqa: ARG002 - there is nobody else
         return False
 
     async def lead(
@@ -117,7 +127,7 @@ class Alone(Replicas):
     ) -> None:
         await work()
 
-    def home(self, lane: str) -> str:  # noqa: ARG002 - it is everybody's
+    def home(self, lane: str, bot: BotKey) -> str:  # noqa: ARG002 - it is everybody's
         return self.id
 
     async def tell(self, to: str, signal: Signal) -> None:

@@ -110,6 +110,8 @@ replicas = sa.Table(
     sa.Column("id", Text, primary_key=True),
     # When it last said that it lives.
     sa.Column("beat", sa.DateTime(timezone=True), nullable=False),
+    # The keys of the bots as which it is logged in, with spaces between; null: it does not tell.
+    sa.Column("bots", Text),
 )
 
 NEW, RETRY = "new", "retry"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bot.control import Control
     from bot.durable import TurnQueue
     from bot.history import History
-    from bot.messages import Incoming, TurnKey
+    from bot.messages import ChatKey, Incoming, TurnKey
     from bot.metrics import Metrics, Watch
     from bot.platform import Platform
     from bot.replicas import Lease
@@ -174,7 +174,7 @@ class Turns:
             await self._run(key, watch)
 
     async def _run(self, key: TurnKey, watch: Watch) -> None:
-        platform = await self._platform(key.chat.platform)
+        platform = await self._platform(key.chat)
         progress = await self._history.progress(key)
         if progress is None or progress[0].settled:
             return
@@ -202,21 +202,20 @@ class Turns:
             await self._history.drop(turn)
         await platform.settled(turn)
 
-    async def _platform(self, name: str) -> Platform:
-        """The platform of this name, once it can be spoken to.
+    async def _platform(self, chat: ChatKey) -> Platform:
+        """The platform of `chat`, once it can be spoken to as the chat's bot.
 
-        A turn whose platform can't be reached, or is not configured any more, is still owed.
+        A turn whose platform can't be reached, or is another bot's, is still owed.
         """
         task = asyncio.current_task()
         assert task is not None
         self._waiting.add(task)
         try:
-            platform = self.platforms.get(name)
-            if platform is None:
-                log.warning("answers wait for a platform that is not configured", platform=name)
+            platform = self.platforms.get(chat.platform)
+            if platform is None or await platform.ready() != chat.bot:
+                log.error("a turn of another bot is left to it", bot=str(chat.account))
                 await asyncio.Event().wait()
                 raise AssertionError
-            await platform.ready()
         finally:
             self._waiting.discard(task)
         return platform

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.databases import CHATS, fill
 from bot.history import History
-from bot.messages import ChatKey, TurnKey
+from bot.messages import BotKey, ChatKey, TurnKey
 from bot.storage import Databases
 
 if TYPE_CHECKING:
@@ -32,6 +32,6 @@ async def test_the_bot_finds_the_chats_own_turns_and_those_of_others(url: str) -
         window = await history.window(asked, 100, lambda _: 1)
         assert len(window) == 3
         assert all(turn.settled and turn.answer for turn in window)
-        assert len(await history.latest("telegram", 0.0)) == 2 + CHATS
+        assert len(await history.latest(BotKey("telegram", "42"), 0.0)) == 2 + CHATS
     finally:
         await history.close()

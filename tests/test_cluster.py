@@ -13,12 +13,16 @@ import pytest
 
 from bot import storage
 from bot.cluster import HUNG, LEASE, Cluster
+from bot.messages import BotKey
 from bot.replicas import EVERYBODY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     import sqlalchemy as sa
+
+
+BOT, OTHER_BOT = BotKey("telegram", "1"), BotKey("telegram", "11")
 
 
 @dataclass
@@ -28,6 +32,7 @@ class FakeMember:
     silenced: int = 0
     adopted: list[str] = field(default_factory=list)
     shares: list[int] = field(default_factory=list)
+    """For BOT."""
     unfinished: set[str] = field(default_factory=set)
 
     async def silence(self) -> None:
@@ -41,8 +46,9 @@ class FakeMember:
     async def owners(self) -> set[str]:
         return set(self.unfinished)
 
-    def share(self, replicas: int) -> None:
-        self.shares.append(replicas)
+    def share(self, replicas: Mapping[BotKey, int]) -> None:
+        if BOT in replicas and self.shares[-1:] != [replicas[BOT]]:
+            self.shares.append(replicas[BOT])
 
 
 @dataclass
@@ -67,9 +73,12 @@ def database(postgres_url: str) -> sa.URL:
 
 
 @asynccontextmanager
-async def replica(database: sa.URL, unfinished: set[str] | None = None) -> AsyncIterator[Running]:
+async def replica(
+    database: sa.URL, unfinished: set[str] | None = None, bot: BotKey = BOT
+) -> AsyncIterator[Running]:
     cluster = Cluster(database)
     member = cluster.member = FakeMember(unfinished=unfinished or set())
+    cluster.speak_as(bot)
     running = Running(cluster, member, asyncio.create_task(cluster.run()))
     async with asyncio.timeout(10):
         await cluster.joined()
@@ -93,17 +102,44 @@ async def test_budgets_are_shared_by_those_who_live(database: sa.URL) -> None:
     async with replica(database) as first:
         async with replica(database) as second:
             await until(lambda: first.member.shares[-1:] == second.member.shares[-1:] == [2])
-            assert first.cluster.others
-        await until(lambda: first.member.shares == [2, 1])
-        assert not first.cluster.others
+            assert first.cluster.others(BOT)
+        await until(lambda: first.member.shares == [1, 2, 1])
+        assert not first.cluster.others(BOT)
 
 
 async def test_a_lane_has_one_home_that_all_agree_on(database: sa.URL) -> None:
     async with replica(database) as first, replica(database) as second:
-        await until(lambda: first.cluster.others and second.cluster.others)
-        homes = {lane: first.cluster.home(lane) for lane in map(str, range(50))}
-        assert homes == {lane: second.cluster.home(lane) for lane in homes}
+        await until(lambda: first.cluster.others(BOT) and second.cluster.others(BOT))
+        homes = {lane: first.cluster.home(lane, BOT) for lane in map(str, range(50))}
+        assert homes == {lane: second.cluster.home(lane, BOT) for lane in homes}
         assert set(homes.values()) == {first.cluster.id, second.cluster.id}
+
+
+async def test_replicas_of_another_bot_are_no_home_and_have_budgets_of_their_own(
+    database: sa.URL,
+) -> None:
+    async with replica(database) as first, replica(database, bot=OTHER_BOT) as other:
+        await until(lambda: first.cluster.others(OTHER_BOT) and other.cluster.others(BOT))
+        assert not first.cluster.others(BOT)
+        assert not other.cluster.others(OTHER_BOT)
+        for each in (first, other):
+            homes = {each.cluster.home(str(lane), BOT) for lane in range(50)}
+            assert homes == {first.cluster.id}
+        assert first.member.shares == [1]
+        # It may be logged in as more than one.
+        other.cluster.speak_as(BOT)
+        await until(lambda: first.member.shares == [1, 2])
+        assert first.cluster.others(OTHER_BOT)
+
+
+async def test_a_replica_of_an_earlier_release_may_be_any_bot(database: sa.URL) -> None:
+    async with replica(database) as first:
+        await execute(database, "INSERT INTO replicas (id, beat) VALUES ('old', clock_timestamp())")
+        await until(lambda: first.cluster.others(BOT))
+        assert {first.cluster.home(str(lane), BOT) for lane in range(50)} == {
+            first.cluster.id,
+            "old",
+        }
 
 
 async def test_the_turns_of_one_that_is_gone_are_adopted_once(database: sa.URL) -> None:
@@ -146,7 +182,7 @@ async def test_one_that_was_taken_for_dead_falls_silent_and_comes_back(database:
     async with replica(database) as first, replica(database) as second:
         # As if it had stood still for long: the others end its session then.
         late = "UPDATE replicas SET beat = beat - make_interval(secs => %s) WHERE id = %s"
-        await until(lambda: first.cluster.others and second.cluster.others)
+        await until(lambda: first.cluster.others(BOT) and second.cluster.others(BOT))
 
         async def stand_still() -> None:
             while not first.member.adopted:

@@ -18,12 +18,18 @@ COMMON = """
 import asyncio, os, sys
 import bot.durable
 from bot.durable import TurnQueue
-from bot.messages import ChatKey, TurnKey
+from bot.messages import BotKey, ChatKey, TurnKey
 from bot.replicas import Alone
 from bot.storage import Databases
 
 def key(chat, message):
     return TurnKey(ChatKey("t", "b", chat), str(message))
+
+async def started(database, answer):
+    queue = TurnQueue(database, answer, Alone())
+    await queue.start()
+    await queue.open(BotKey("t", "b"))
+    return queue
 
 async def until(predicate):
     while not predicate():
@@ -57,8 +63,7 @@ def test_the_private_names_of_dbos_are_still_there_and_wake_the_queue(url: str) 
         seen = []
         async def answer(turn):
             seen.append(turn.message)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         for n in range(40):
             await queue.put(key(str(n), n), lane=str(n), order=n + 1)
             async with asyncio.timeout(20):
@@ -83,8 +88,7 @@ def test_turns_of_a_lane_run_in_order_one_at_a_time_and_lanes_side_by_side(url: 
             await asyncio.sleep(0.02)
             running.discard(turn)
             done.append(turn)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         for n in range(10):
             for chat in "abc":
                 await queue.put(key(chat, n), lane=chat, order=n + 1)
@@ -104,8 +108,7 @@ def test_a_turn_put_twice_runs_once(url: str) -> None:
         seen = []
         async def answer(turn):
             seen.append(turn.message)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         for _ in range(3):
             await queue.put(key("a", 1), lane="a", order=1)
         await queue.put(key("a", 2), lane="a", order=2)
@@ -123,8 +126,7 @@ def test_what_was_put_before_a_kill_runs_after_it_in_order(url: str) -> None:
         """
         async def answer(turn):
             await asyncio.sleep(3600)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         for n in range(5):
             await queue.put(key("a", n), lane="a", order=n + 1)
         await asyncio.sleep(0.2)
@@ -138,8 +140,7 @@ def test_what_was_put_before_a_kill_runs_after_it_in_order(url: str) -> None:
         seen = []
         async def answer(turn):
             seen.append(turn.message)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         await until(lambda: len(seen) == 5)
         print(*seen)
         await queue.close()
@@ -153,8 +154,7 @@ def test_a_turn_that_is_cut_by_the_end_is_still_owed(url: str) -> None:
         async def answer(turn):
             print("began", flush=True)
             await asyncio.sleep(3600)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         {put}
         await asyncio.sleep({wait})
         await queue.close()
@@ -173,8 +173,7 @@ def test_a_turn_that_fails_is_over_and_the_next_one_runs(url: str) -> None:
             seen.append(turn.message)
             if turn.message == "1":
                 raise RuntimeError("a bug")
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         for n in (1, 2):
             await queue.put(key("a", n), lane="a", order=n)
         await until(lambda: "2" in seen)
@@ -195,8 +194,7 @@ def test_a_queue_that_drains_ends_what_runs_and_begins_nothing(url: str) -> None
             seen.append(turn.message)
             await may_end.wait()
             print("ended", turn.message)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         for n in (1, 2):
             await queue.put(key("a", n), lane="a", order=n)
         await until(lambda: seen)
@@ -218,8 +216,7 @@ def test_a_queue_that_drains_ends_what_runs_and_begins_nothing(url: str) -> None
         seen = []
         async def answer(turn):
             seen.append(turn.message)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         await until(lambda: len(seen) == 2)
         print(*sorted(seen))
         await queue.close()
@@ -243,8 +240,7 @@ def test_only_turns_that_are_done_and_old_are_pruned(url: str) -> None:
                 status=["ENQUEUED", "PENDING"], workflow_id_prefix=str(key("a", 0).chat)
             ):
                 await asyncio.sleep(0.01)
-        queue = TurnQueue(database, answer, Alone())
-        await queue.start()
+        queue = await started(database, answer)
         for n in range(5):
             await queue.put(key("a", n), lane="a", order=n + 1)
         for n in (9, 10):
@@ -266,3 +262,80 @@ def test_only_turns_that_are_done_and_old_are_pruned(url: str) -> None:
     )
     assert lines[:6] == ["0", "3", "2", "0", "t:b:b:10:0", "t:b:b:9:0"]
     assert lines[6:] == ["0", "0", "1", "2", "3", "4", "9"], "it is unknown once it is pruned"
+
+
+TWO_BOTS = """
+    seen = []
+    async def answer(turn):
+        seen.append(f"{turn.chat.bot}/{turn.message}")
+        if turn.message == "0":
+            await asyncio.sleep(3600)
+    def of(bot, message):
+        return TurnKey(ChatKey("t", bot, "a"), str(message))
+    """
+
+
+def test_the_turns_of_a_bot_wait_until_it_is_opened_here(url: str) -> None:
+    two = textwrap.dedent(TWO_BOTS)
+    lines = run(
+        url,
+        two
+        + textwrap.dedent("""
+        bot.durable.POLL = 0.05
+        queue = await started(database, answer)
+        for bot_id in ("bb", "b"):
+            for n in range(1, 4):
+                await queue.put(of(bot_id, n), lane=bot_id, order=n)
+        await until(lambda: len(seen) == 3)
+        await asyncio.sleep(0.3)
+        print(*seen)
+        while len(owed := await queue.owed()) > 1:
+            await asyncio.sleep(0.01)
+        print(*(f"{bot}={count}" for bot, count in owed.items()))
+        await queue.open(BotKey("t", "bb"))
+        await until(lambda: len(seen) == 6)
+        print(*seen[3:])
+        await queue.close()
+        """),
+    )
+    assert lines == ["b/1", "b/2", "b/3", "t:bb=3", "bb/1", "bb/2", "bb/3"]
+
+
+def test_what_an_earlier_release_left_in_one_queue_goes_to_each_bots_own(url: str) -> None:
+    two = textwrap.dedent(TWO_BOTS)
+    old = """
+        bot.queues.queue_of = bot.durable.queue_of = lambda bot: "turns"
+        queue = await started(database, answer)
+        for bot_id in ("b", "bb"):
+            for n in range(3):
+                await queue.put(of(bot_id, n), lane=bot_id, order=n + 1)
+        await until(lambda: len(seen) == 2)
+        os.kill(os.getpid(), 9)
+        """
+    run(url, two + textwrap.dedent(old), expect=-9)
+    lines = run(
+        url,
+        two.replace('"0"', '"none"')
+        + textwrap.dedent("""
+        replicas = Alone()
+        shared = bot.storage.is_postgresql(database)
+        if shared:
+            replicas.id = "another"
+        queue = TurnQueue(database, answer, replicas)
+        await queue.start()
+        await queue.open(BotKey("t", "bb"))
+        if shared:
+            # While the earlier one may still be running, what it has begun is left to it, and
+            # what waits for that.
+            await asyncio.sleep(0.3)
+            assert not seen
+            assert await queue.adopt(Alone.id) == 2
+        await until(lambda: len(seen) == 3)
+        print(*seen)
+        await queue.open(BotKey("t", "b"))
+        await until(lambda: len(seen) == 6)
+        print(*seen[3:])
+        await queue.close()
+        """),
+    )
+    assert lines == ["bb/0", "bb/1", "bb/2", "b/0", "b/1", "b/2"]

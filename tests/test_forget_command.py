@@ -29,6 +29,7 @@ async def answer(turn):
     seen.append(turn)
 queue = TurnQueue(database, answer, Alone())
 await queue.start()
+await queue.open(BotKey("telegram", "7"))
 for chat in ("1", "1/5", "12"):
     for n in range(3):
         turn = TurnKey.parse(f"telegram:7:{chat}:{n + 1}:0")
@@ -102,7 +103,7 @@ async def test_a_chat_is_erased_and_no_other(url: str, tmp_path: Path) -> None:
         assert await history.turn(TurnKey(TOPIC, str(n + 1))) is not None
         assert await history.turn(TurnKey(OTHER, str(n + 1))) is not None
     assert await history.ask(TurnKey(CHAT, "3"), "delivered again", sender="9") is None
-    assert set(await history.lessons("telegram")) == {(TOPIC, ""), (OTHER, "")}
+    assert set(await history.lessons(CHAT.account)) == {(TOPIC, ""), (OTHER, "")}
     await history.close()
     assert len(ids(url)) == 6
     assert not any(id_.startswith("telegram:7:1:") for id_ in ids(url))

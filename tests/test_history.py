@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 
 from bot import storage
 from bot.history import History
-from bot.messages import ChatKey, Lesson, TurnKey
+from bot.messages import BotKey, ChatKey, Lesson, TurnKey
 from bot.schema import After, Outcome, Turn, turns
 from bot.storage import Databases, StorageError
 
@@ -325,13 +326,15 @@ async def test_a_retry_of_a_branch_is_on_that_branch(history: History) -> None:
     assert await window(history, retry) == [("q1", "a1")]
 
 
-async def test_the_latest_turn_of_each_chat_is_told_by_platform(history: History) -> None:
+async def test_the_latest_turn_of_each_chat_is_told_by_bot(history: History) -> None:
     elsewhere = ChatKey("discord", "7", "5", "6")
     await ask(history, 1)
-    for message in ("11", "12"):
-        await history.ask(TurnKey(elsewhere, message), "q", sender="9")
-    assert await history.latest("discord", 0.0) == [TurnKey(elsewhere, "12")]
-    assert await history.latest("discord", 1e12) == []
+    for chat in (elsewhere, replace(elsewhere, bot="77"), replace(elsewhere, bot="6")):
+        for message in ("11", "12"):
+            await history.ask(TurnKey(chat, message), "q", sender="9")
+    bot = BotKey("discord", "7")
+    assert await history.latest(bot, 0.0) == [TurnKey(elsewhere, "12")]
+    assert await history.latest(bot, 1e12) == []
     assert await history.has_turns(elsewhere)
     assert not await history.has_turns(ChatKey("discord", "7", "5"))
 
@@ -354,9 +357,9 @@ async def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path: P
 async def test_lessons_are_kept_by_chat_and_kind(history: History) -> None:
     first, second = Lesson(5.0, 0.5, 100.0), Lesson(4.0, 0.25, 200.0)
     await history.keep_lessons({(CHAT, "edit"): first, (CHAT, ""): first})
-    await history.keep_lessons({(CHAT, ""): second})
-    assert await history.lessons("telegram") == {(CHAT, "edit"): first, (CHAT, ""): second}
-    assert await history.lessons("discord") == {}
+    await history.keep_lessons({(CHAT, ""): second, (replace(CHAT, bot="77"), ""): first})
+    assert await history.lessons(CHAT.account) == {(CHAT, "edit"): first, (CHAT, ""): second}
+    assert await history.lessons(BotKey("discord", CHAT.bot)) == {}
 
 
 def files_with(folder: Path, text: bytes) -> list[str]:
@@ -412,8 +415,8 @@ async def test_a_forgotten_chat_is_still_the_latest_that_was_heard(history: Hist
     forget = await ask(history, 5, command="forget")
     await history.forget(forget)
     await history.drop(forget)
-    assert await history.latest("telegram", 0.0) == [TurnKey(CHAT, "5")]
-    assert await history.latest("discord", 0.0) == []
+    assert await history.latest(CHAT.account, 0.0) == [TurnKey(CHAT, "5")]
+    assert await history.latest(BotKey("telegram", "77"), 0.0) == []
 
 
 async def test_what_a_process_that_stands_still_has_locked_is_free_again(

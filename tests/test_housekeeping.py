@@ -171,3 +171,14 @@ async def test_what_refers_to_deleted_turns_still_works(history: History) -> Non
 def test_a_single_day_is_refused() -> None:
     with pytest.raises(ValidationError, match="is too few"):
         StorageSettings(keep_days=1)
+
+
+async def test_each_bot_keeps_its_chats_as_long_as_its_own_settings_say(history: History) -> None:
+    theirs = ChatKey("telegram", "77", "1")
+    for chat in (CHAT, theirs):
+        for message, days in ((1, 40), (2, 20), (3, 10)):
+            await exchange(history, message, days=days, chat=chat)
+    await house(history, keep_days=30).tidy(CHAT.account.prefix)
+    assert (left(history), left(history, theirs)) == (["q2", "q3"], ["q1", "q2", "q3"])
+    await house(history, keep_turns=1).tidy(theirs.account.prefix)
+    assert (left(history), left(history, theirs)) == (["q2", "q3"], ["q3"])

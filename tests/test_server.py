@@ -22,7 +22,7 @@ from bot.server import LARGEST_BODY, Server, ServerError
 from bot.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from bot.reply.gate import Gate
@@ -38,11 +38,12 @@ class SlowToLogIn:
     def __init__(self) -> None:
         self.logged_in = asyncio.Event()
 
-    async def serve(self) -> None:
+    async def serve(self, _logged_in: Callable[[str], Awaitable[None]]) -> None:
         await asyncio.Event().wait()
 
-    async def ready(self) -> None:
+    async def ready(self) -> str:
         await self.logged_in.wait()
+        return "7"
 
     def surface(self, turn: Turn) -> Surface:
         raise NotImplementedError

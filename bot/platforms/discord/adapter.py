@@ -22,6 +22,8 @@ from bot.reply.gate import Gate
 from bot.reply.pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bot.history import History
     from bot.replicas import Replicas
     from bot.reply.surface import Surface
@@ -58,8 +60,8 @@ class DiscordAdapter:
     def gate(self) -> Gate:
         return self._gate
 
-    async def serve(self) -> None:
-        await self._log_in()
+    async def serve(self, logged_in: Callable[[str], Awaitable[None]]) -> None:
+        await self._log_in(logged_in)
         await self._sync_commands()
         advised = 0
         while True:
@@ -74,8 +76,9 @@ class DiscordAdapter:
                 await self._close_connections()
             advised = advice.shards
 
-    async def ready(self) -> None:
+    async def ready(self) -> str:
         await self._logged_in.wait()
+        return self._bot_id()
 
     def surface(self, turn: Turn) -> Surface:
         return DiscordSurface(
@@ -96,7 +99,7 @@ class DiscordAdapter:
             await self._client.close()
         await self._close_connections()
 
-    async def _log_in(self) -> None:
+    async def _log_in(self, logged_in: Callable[[str], Awaitable[None]]) -> None:
         self._message_content = await may_read_everything(self._settings)
         self._client = await log_in(
             partial(Client, message_content=self._message_content), self._settings
@@ -109,9 +112,18 @@ class DiscordAdapter:
                 "replies to"
             )
         self._places = Places(self._client)
+        try:
+            await logged_in(self._bot_id())
+        except BaseException:
+            await self._client.close()
+            raise
         self._logged_in.set()
         assert self._client.user is not None
         log.info("discord ready", bot=self._client.user.name, api_url=self._settings.api_url)
+
+    def _bot_id(self) -> str:
+        assert self._client.user is not None
+        return str(self._client.user.id)
 
     async def _sync_commands(self) -> None:
         try:

@@ -16,6 +16,7 @@ import discord
 import structlog
 from discord.utils import snowflake_time, time_snowflake, utcnow
 
+from bot.messages import BotKey
 from bot.platforms.discord import errors
 from bot.platforms.discord.incoming import PLATFORM
 
@@ -74,7 +75,7 @@ class Missed:
 
     async def begin(self) -> None:
         """Before the first connection: what the shard told another process was not missed."""
-        self._earlier = await self._history.latest(PLATFORM, time.time() - ACTIVE)
+        self._earlier = await self._history.latest(self._bot(), time.time() - ACTIVE)
         self._seen = self._since = 0
 
     def seen(self, message_id: int) -> None:
@@ -122,7 +123,7 @@ class Missed:
             await asyncio.sleep(wait)
 
     async def _search_all(self) -> None:
-        recent = await self._history.latest(PLATFORM, time.time() - ACTIVE)
+        recent = await self._history.latest(self._bot(), time.time() - ACTIVE)
         known = {int(turn.chat.thread or turn.chat.chat) for turn in recent}
         start = self._start()
         places: list[tuple[discord.abc.Messageable | int, int]]
@@ -176,6 +177,10 @@ class Missed:
                 last = channel.last_message_id
                 if last > start if last is not None else channel.id in known:
                     yield channel
+
+    def _bot(self) -> BotKey:
+        assert self._client.user is not None
+        return BotKey(PLATFORM, str(self._client.user.id))
 
     async def _search_slowly(self, place: discord.abc.Messageable | int, start: int) -> bool:
         searched = await self._search_once(place, start)

@@ -87,8 +87,9 @@ class TelegramAdapter:
     def gate(self) -> Gate:
         return self._gate
 
-    async def serve(self) -> None:
+    async def serve(self, logged_in: Callable[[str], Awaitable[None]]) -> None:
         await self._insist(self._bot.initialize, token_may_be_wrong=True)
+        await logged_in(str(self._bot.id))
         self._logged_in.set()
         await self._announce_commands()
         log.info("telegram ready", bot=f"@{self._bot.username}", api_url=self._settings.api_url)
@@ -97,8 +98,9 @@ class TelegramAdapter:
         else:
             await self._replicas.lead(f"telegram {self._bot.id}", self._poll)
 
-    async def ready(self) -> None:
+    async def ready(self) -> str:
         await self._logged_in.wait()
+        return str(self._bot.id)
 
     def surface(self, turn: Turn) -> Surface:
         return TelegramSurface(self._bot, turn.key)

@@ -71,12 +71,14 @@ async def test_a_strange_answer_is_asked_for_again(server: Server, strange: obje
     adapter = TelegramAdapter(
         TelegramSettings(token=SecretStr("7:x"), api_url=server.url), kept.put, Alone()
     )
-    serving = asyncio.create_task(adapter.serve())
+    known: asyncio.Queue[str] = asyncio.Queue()
+    serving = asyncio.create_task(adapter.serve(known.put))
     async with asyncio.timeout(20):
         incoming = await kept.get()
         await kept.get()
     serving.cancel()
     await adapter.close()
+    assert known.get_nowait() == incoming.chat.bot == "7"
     assert incoming.text == "hello"
     assert server.offsets[:2] == [0, 0]
     assert 6 in server.offsets
@@ -101,7 +103,8 @@ async def test_messages_of_a_chat_are_kept_in_their_order_and_chats_beside_each_
     adapter = TelegramAdapter(
         TelegramSettings(token=SecretStr("7:x"), api_url=server.url), take, Alone()
     )
-    serving = asyncio.create_task(adapter.serve())
+    known: asyncio.Queue[str] = asyncio.Queue()
+    serving = asyncio.create_task(adapter.serve(known.put))
     async with asyncio.timeout(20):
         while len(begun) < 3:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
