@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot import output
+
 if TYPE_CHECKING:
     from bot.settings import ProviderSection, Settings
     from providers.base import ProviderSettings
@@ -37,6 +39,7 @@ ConfigFile = Annotated[
 def main() -> None:
     # What any library makes from now on is this user's alone; bot.private_files closes the rest.
     os.umask(0o077)
+    output.mask()
     app(prog_name="parlance")
 
 
@@ -192,6 +195,7 @@ def _load(path: Path | None, *, platforms: bool = True, log_json: bool = False) 
     """Read the settings and set up the log, or say what is wrong and exit."""
     from bot.config import ConfigError, load
     from bot.log import configure
+    from bot.outside_secrets import outside_secrets
 
     try:
         settings = load(path, platforms=platforms)
@@ -199,7 +203,7 @@ def _load(path: Path | None, *, platforms: bool = True, log_json: bool = False) 
         for problem in error.problems:
             typer.echo(problem, err=True)
         raise typer.Exit(BAD_SETTING) from None
-    configure(settings.log, settings.secrets(), as_json=log_json)
+    configure(settings.log, settings.secrets() | outside_secrets(), as_json=log_json)
     return settings
 
 

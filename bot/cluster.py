@@ -116,8 +116,9 @@ class Cluster(Replicas):
         self.lease = Lease(LEASE)
         self.member: Member
         """Set by the composition root."""
-        url = database.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._server = make_conninfo(url, **_CLIENT_KEEPALIVE)
+        # Part by part: in a URL, libpq loses spaces at the ends of a password.
+        _, parts = database.get_dialect()().create_connect_args(database)
+        self._server = make_conninfo(**{**parts, **_CLIENT_KEEPALIVE})
         self._joined = asyncio.Event()
         self._session: Session | None = None
         self._bots: set[BotKey] = set()

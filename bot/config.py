@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from bot.problems import describe, dotted, is_list
+from bot.problems import describe, dotted, is_list, secrets_of
 from bot.setting_types import PLATFORMS
 from bot.settings import Settings
+from providers.redact import mask_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH: Final = Path("config.toml")
 PREFIX: Final = "PARLANCE__"
+REFERENCES: Final = ("env:", "file:")
+"""What a text begins with that says where it is to be read."""
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -74,7 +77,8 @@ def load(
         ]
     if settings is None or problems:
         # Raised outside the except block: pydantic's error quotes values.
-        raise ConfigError(problems)
+        held = [text for text in secrets_of(tree) if not text.startswith(REFERENCES)]
+        raise ConfigError([mask_exactly(problem, held) for problem in problems])
     return settings
 
 
@@ -145,7 +149,7 @@ class _References:
                 return {name: self.resolve(inner, (*key, name)) for name, inner in value.items()}
             case list():
                 return [self.resolve(inner, (*key, place)) for place, inner in enumerate(value)]
-            case str() if value.startswith(("env:", "file:")):
+            case str() if value.startswith(REFERENCES):
                 self._seen.add(key)
                 try:
                     return self._follow(value)

@@ -35,6 +35,8 @@ from bot.settings import (
     TelegramSettings,
 )
 from bot.terminal import Terminal
+from providers.redact import learn
+from providers.secret_forms import url_secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -200,6 +202,7 @@ async def _at_hand() -> Answering:
 async def _model() -> tuple[str, ProviderSection]:
     """The model at hand, in words and as a provider: a real one, or else the built-in demo."""
     if key := os.environ.get("OPENAI_API_KEY"):
+        learn([key, *url_secrets(os.environ.get("OPENAI_BASE_URL"))])
         section = _openai(key)
         return f"{section.model}, with your OPENAI_API_KEY", section
     if local := await _ollama_model():
@@ -220,7 +223,8 @@ def _openai(key: str) -> ProviderSection:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
     variable = f"OPENAI_{problem['loc'][0]}".upper()
-    raise SettingError(f"{variable}: the value {problem['ctx']['error']}")
+    wrong = problem["ctx"].get("error")
+    raise SettingError(f"{variable}: " + (f"the value {wrong}" if wrong else problem["msg"]))
 
 
 async def _ollama_model() -> str | None:

@@ -15,6 +15,7 @@ from bot.control import stop_signal
 from bot.messages import ChatKey, TurnKey
 from bot.replicas import EVERYBODY
 from bot.schema import lessons, posted, turns
+from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,8 @@ def _forget(databases: storage.Databases, chat: ChatKey) -> list[Erased]:
             storage.scrub(engine, rebuild_up_to=math.inf)
         return [Erased(table, count, left[table]) for table, count in before.items()]
     except sa.exc.OperationalError as error:
-        raise storage.StorageError(f"storage.url: {error.orig}") from None
+        reason = one_line(redact(str(error.orig)))
+        raise storage.StorageError(f"storage.url: {reason}") from None
     finally:
         history.dispose()
         queue.dispose()

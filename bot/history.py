@@ -355,7 +355,9 @@ class History:
         try:
             storage.scrub(self._engine, rebuild_up_to=storage.REBUILT_AT_ONCE)
         except sa.exc.OperationalError as error:
-            log.warning("what was forgotten may be left in the files", reason=one_line(str(error)))
+            log.warning(
+                "what was forgotten may be left in the files", reason=one_line(redact(str(error)))
+            )
 
     def _drop(self, turn: Turn) -> None:
         with self._engine.begin() as db:

@@ -7,14 +7,13 @@ Telegram's URLs hold the bot's token.
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import threading
 from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 
-from providers.redact import MASK, redact
+from providers.redact import learn, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,10 +27,6 @@ OWN_LOGGERS: Final = ("bot", "providers")
 CONTENT_KEYS: Final = frozenset({"text", "content", "prompt", "question", "answer"})
 """Keys of events whose values are what people or models wrote."""
 
-# A bot token: the bot's id and 35 characters (https://core.telegram.org/bots/api#authorizing-your-bot).
-# Turn keys, which are meant to be read, have shorter parts.
-_BOT_TOKEN: Final = re.compile(r"\d{3,}(?::|%3A)[A-Za-z0-9_-]{30,}", re.IGNORECASE)
-
 
 def configure(
     settings: LogSettings,
@@ -42,9 +37,11 @@ def configure(
 ) -> None:
     """Set up the process's log; a later call replaces an earlier one.
 
-    `secrets` are masked wherever they occur, tracebacks included; so is what looks like a key.
+    `secrets` are masked wherever they occur, tracebacks included; so is what looks like a key. The
+    process knows them from now on, see `providers.redact`.
     Uncaught exceptions of the main thread, other threads and tasks are logged the same way.
     """
+    learn(secrets)
     stream = stream or sys.stderr
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     as_json = as_json or settings.as_json
@@ -58,7 +55,7 @@ def configure(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
-                _Redaction(secrets, hidden),
+                _Redaction(hidden),
                 _renderer(as_json=as_json, colors=stream.isatty()),
             ],
         )
@@ -131,8 +128,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 class _Redaction:
     """The processor that leaves out what must not be seen."""
 
-    def __init__(self, secrets: Iterable[str], hidden_keys: frozenset[str]) -> None:
-        self._secrets = tuple(secrets)
+    def __init__(self, hidden_keys: frozenset[str]) -> None:
         self._hidden_keys = hidden_keys
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -145,8 +141,8 @@ class _Redaction:
             case None | bool() | int() | float():
                 return value
             case dict():
-                return {str(inner): self._value(inner, v) for inner, v in value.items()}
+                return {redact(str(inner)): self._value(inner, v) for inner, v in value.items()}
             case list() | tuple() | set() | frozenset():
                 return [self._value(key, item) for item in value]
         text = value if isinstance(value, str) else repr(value)
-        return _BOT_TOKEN.sub(MASK, redact(text, self._secrets))
+        return redact(text)

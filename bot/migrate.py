@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot import durable, storage
 from bot.schema import metadata, replicas
 from bot.storage import Databases, StorageError
+from bot.url_parts import DATABASE_MEND, is_ambiguous
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def run(source_url: str, target_url: str) -> None:
 
 
 def _target(url: str) -> sa.URL:
+    if url.startswith("postgres") and is_ambiguous(url):
+        raise StorageError(f"--to: {DATABASE_MEND}")
     try:
         made = sa.make_url(url)
     except sa.exc.ArgumentError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 
 from bot.settings import ProviderSection, Settings
+from providers.secret_forms import url_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def describe(error: ErrorDetails, *, hidden: bool) -> str:
     key = error["loc"]
     if not key:
         return error["msg"]
-    hidden = hidden or _is_secret(key)
+    hidden = hidden or _is_secret(key) or _may_hold_one(key, error["input"])
     if error["type"] == "extra_forbidden":
         return f"{dotted(key)}: {_unknown(key, error['input'])}"
     return f"{dotted(key)}: {_wrong(error, hidden=hidden)}"
@@ -115,6 +116,15 @@ def _is_secret(key: Key) -> bool:
     return field is not None and _mentions(field.annotation, SecretStr)
 
 
+def _may_hold_one(key: Key, value: object) -> bool:
+    """Whether `value` is meant for a URL, and perhaps has a password or a key in it."""
+    return _is_url(key) and isinstance(value, str) and not {"@", "?"}.isdisjoint(value)
+
+
+def _is_url(key: Key) -> bool:
+    return bool(key) and str(key[-1]).endswith("url")
+
+
 def _mentions(annotation: Any, wanted: type) -> bool:  # noqa: ANN401 - annotations have no type
     return annotation is wanted or any(_mentions(part, wanted) for part in get_args(annotation))
 
@@ -152,3 +162,19 @@ def _all_keys() -> Iterator[Key]:
         model = _model(path)
         if model:
             yield from ((*path, name) for name in _keys(model))
+
+
+def secrets_of(value: object, key: Key = ()) -> Iterator[str]:
+    """What must not be shown of settings that could not be read: where secrets belong, and URLs."""
+    match value:
+        case dict():
+            for name, inner in value.items():
+                yield from secrets_of(inner, (*key, str(name)))
+        case list():
+            for inner in value:
+                yield from secrets_of(inner, key)
+        case str():
+            if _is_secret(key):
+                yield value
+            if _is_secret(key) or _is_url(key):
+                yield from url_secrets(value)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from bot.url_parts import DATABASE_MEND, MEND, is_ambiguous
 from providers import registry
 
 PLATFORMS: Final = ("telegram", "discord")
@@ -47,6 +48,8 @@ def _url(value: str, *schemes: str) -> str:
     if not value.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
         starts = " or ".join(f"{scheme}://" for scheme in schemes)
         raise ValueError(f"is not a URL that starts with {starts}")
+    if is_ambiguous(value):
+        raise sentence(MEND)
     try:
         parts = urlsplit(value)
         named = bool(parts.hostname) and parts.port != 0
@@ -114,7 +117,10 @@ def _database(url: str) -> str:
 
 
 def _postgresql(url: str) -> str:
+    """Raises PydanticCustomError, whose message never quotes `url`."""
     _, colon, rest = url.partition("://")
+    if is_ambiguous(f"postgresql://{rest}"):
+        raise sentence(DATABASE_MEND)
     try:
         parts = urlsplit(f"postgresql://{rest}")
         named = bool(colon) and parts.path.strip("/") and parts.port != 0

@@ -41,7 +41,8 @@ from bot.setting_types import (
 )
 from providers import registry
 from providers.base import ProviderSettings, Timeouts
-from providers.redact import url_secrets
+from providers.redact import redact
+from providers.secret_forms import is_maskable, url_secrets
 
 _TIMEOUTS: Final = Timeouts()
 _TELEGRAM: Final = "api.telegram.org"
@@ -52,6 +53,11 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        """As pydantic's own, without what a URL must not show."""
+        for name, value in super().__repr_args__():
+            yield name, redact(value) if isinstance(value, str) and "://" in value else value
 
 
 class TelegramSettings(Section):
@@ -271,12 +277,9 @@ class Settings(Section):
     def secrets(self) -> frozenset[str]:
         """Every value that must not be seen, for the log to leave out."""
         found = set(_secrets(self))
-        urls = {section.base_url for section in self.providers.values()} | found
-        urls.add(self.storage.url)
         if self.telegram and self.telegram.webhook_url:
-            urls.add(self.telegram.webhook_url)
             found.add(self.telegram.secret_token())
-        return frozenset(found.union(*map(url_secrets, urls)))
+        return frozenset(found)
 
     def notes(self) -> tuple[str, ...]:
         """What is set and has no effect in this release; one line each."""
@@ -295,12 +298,29 @@ class Settings(Section):
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed and probably not meant; one line each."""
+        return (*self._warnings_of_access(), *self._warnings_of_passwords())
+
+    def _warnings_of_access(self) -> Iterator[str]:
         if self.access.open:
-            return ("access.open: anyone who finds the bot may talk to it, on your key",)
-        if self.access.admins or self.access.users:
-            return ()
-        mend = "write to it, and it tells you the id to put into access.admins"
-        return (f"access: nobody may talk to the bot yet; {mend}",)
+            yield "access.open: anyone who finds the bot may talk to it, on your key"
+        elif not (self.access.admins or self.access.users):
+            mend = "write to it, and it tells you the id to put into access.admins"
+            yield f"access: nobody may talk to the bot yet; {mend}"
+
+    def _warnings_of_passwords(self) -> Iterator[str]:
+        urls = {"storage.url": self.storage.url}
+        for name, section in self.providers.items():
+            urls[f"providers.{name}.base_url"] = section.base_url or ""
+            urls[f"providers.{name}.proxy"] = (
+                section.proxy.get_secret_value() if section.proxy else ""
+            )
+        for key, url in urls.items():
+            password = urlsplit(url).password
+            if password and not is_maskable(password):
+                yield (
+                    f"{key}: its password is so short or common that the log can't leave it out "
+                    "wherever it stands; give it a longer one"
+                )
 
 
 def _public_host(info: ValidationInfo) -> str | None:
@@ -317,9 +337,12 @@ def _secrets(value: object) -> Iterator[str]:
     match value:
         case SecretStr():
             yield value.get_secret_value()
+            yield from url_secrets(value.get_secret_value())
         case BaseModel():
-            for _, inner in value:
+            for name, inner in value:
                 yield from _secrets(inner)
+                if name.endswith("url"):
+                    yield from url_secrets(inner)
         case Mapping():
             for inner in value.values():
                 yield from _secrets(inner)

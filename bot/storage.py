@@ -82,6 +82,8 @@ class Databases:
             turns = history.with_suffix(f".turns{history.suffix}")
             return cls(sqlite(history), sqlite(turns))
         made = made.set(drivername="postgresql+psycopg")
+        if password := made.query.get("password"):  # Where it stands there, it would be shown.
+            made = made.difference_update_query(["password"]).set(password=str(password))
         return cls(made, made)
 
     @property

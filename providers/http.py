@@ -24,8 +24,9 @@ from providers.base import (
     ProviderTimeoutError,
 )
 from providers.errors import error_from_response
-from providers.redact import one_line, redact, shorten, url_secrets
+from providers.redact import one_line, redact, shorten
 from providers.rhythm import Rhythm
+from providers.secret_forms import url_secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
 from providers.base import Capabilities, Provider
-from providers.redact import one_line, redact, shorten, url_secrets
+from providers.redact import one_line, redact, shorten
+from providers.secret_forms import url_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -35,6 +35,8 @@ def test_the_composed_bot_reads_its_settings_and_uses_the_database() -> None:
     settings = load(DEPLOY / "config.toml", given)
     assert Databases.at(settings.storage.url).shared
     assert settings.storage.url.endswith("@db/parlance")
+    assert given["PGPASSWORD"] == given["POSTGRES_PASSWORD"], "so that it may hold any character"
+    assert given["POSTGRES_PASSWORD"] not in settings.storage.url
 
 
 def test_the_image_holds_what_the_bot_is_made_of_and_runs_as_nobody_special() -> None:

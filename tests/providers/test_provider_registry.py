@@ -18,7 +18,9 @@ def test_importing_the_registry_imports_no_provider() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('providers.') or m == 'aiohttp'))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "['providers.base', 'providers.redact', 'providers.registry']"
+    assert ran.stdout.strip() == (
+        "['providers.base', 'providers.redact', 'providers.registry', 'providers.secret_forms']"
+    )
 
 
 @pytest.mark.parametrize("kind", kinds())

@@ -22,6 +22,7 @@ from bot.reply.surface import (
     UneditableError,
     UnknownFateError,
 )
+from providers.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,9 +85,10 @@ def reason(error: BaseException) -> str:
         return "discord.token is not taken any more"
     if isinstance(error, discord.HTTPException):
         mend = _MENDS.get(error.code)
-        said = error.text if error.code else f"status {error.status}"
+        said = redact(error.text) if error.code else f"status {error.status}"
         return f"{said[:200]}" + (f"; {mend}" if mend else "")
-    return f"{type(error).__name__}: {error}"[:200] if str(error) else type(error).__name__
+    said = redact(str(error))
+    return f"{type(error).__name__}: {said}"[:200] if said else type(error).__name__
 
 
 def translate(error: BaseException) -> SurfaceError:

@@ -11,6 +11,7 @@ import structlog
 
 from bot.platform import PlatformError
 from bot.platforms.discord import errors
+from providers.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,6 @@ async def _pause(error: BaseException, failures: int, settings: DiscordSettings)
 
 def _unknown_token(settings: DiscordSettings, error: BaseException) -> PlatformError:
     return PlatformError(
-        f"discord.token: {settings.api_url} does not know it; copy it anew "
-        f"from the developer portal, or mend discord.api_url ({error})"
+        f"discord.token: {redact(settings.api_url)} does not know it; copy it anew "
+        f"from the developer portal, or mend discord.api_url ({errors.reason(error)})"
     )

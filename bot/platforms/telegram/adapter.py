@@ -27,6 +27,7 @@ from bot.platforms.telegram.request import AiohttpRequest, proxy_for
 from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace
+from providers.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -157,14 +158,15 @@ class TelegramAdapter:
                 return await call()
             except TelegramError as error:
                 if token_may_be_wrong and isinstance(error, InvalidToken):
-                    raise PlatformError(f"{self._wrong_token()} ({error.message})") from None
+                    said = f"{self._wrong_token()} ({errors.reason(error)})"
+                    raise PlatformError(said) from None
                 failures += 1
                 wait = await self._explain(error, failures)
             await asyncio.sleep(wait)
 
     def _wrong_token(self) -> str:
         return (
-            f"telegram.token: {self._settings.api_url} does not know it; "
+            f"telegram.token: {redact(self._settings.api_url)} does not know it; "
             "copy it anew from @BotFather, or mend telegram.api_url"
         )
 

@@ -32,6 +32,7 @@ from bot.reply.surface import (
     UneditableError,
     UnknownFateError,
 )
+from providers.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,7 @@ def seconds(error: RetryAfter) -> float:
 
 def reason(error: TelegramError) -> str:
     """What went wrong, in a few words; the library quotes whole bodies behind them."""
-    return error.message.partition(". Parsing the server response")[0][:200]
+    return redact(error.message.partition(". Parsing the server response")[0])[:200]
 
 
 def translate(error: TelegramError) -> SurfaceError:
