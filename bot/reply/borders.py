@@ -13,7 +13,7 @@ from enum import IntEnum
 from itertools import pairwise
 
 from bot.reply.graphemes import is_boundary
-from bot.reply.markdown import ATOMS, CONTINUED, SPANS, Token, escaped, parse, verbatim
+from bot.reply.markdown import ATOMS, CONTINUED, SPANS, Token, escapes, parse, verbatim
 
 
 class Rank(IntEnum):
@@ -151,6 +151,7 @@ class _Walk:
     def __init__(self, source: str, longest_header: int, *, characters: bool) -> None:
         self.found: list[Border] = []
         self._source = source
+        self._escapes = escapes(source)
         self._longest_header = longest_header
         self._characters = characters
         self._containers: tuple[_Container, ...] = ()
@@ -174,7 +175,7 @@ class _Walk:
         elif kind == "Code":
             self._within_code(token)
         elif kind in ("SoftBreak", "HardBreak"):
-            self._add(Rank.LINE, token.start, _beginning(self._source, following))
+            self._add(Rank.LINE, token.start, self._beginning(following))
         elif kind.startswith("/"):
             self._close(kind.removeprefix("/"))
         else:
@@ -276,7 +277,7 @@ class _Walk:
         is_autolink = self._spans and self._spans[-1].opening == "<"
         if is_autolink or not verbatim(self._source, token):
             return
-        if token.value in _BRACKETS and not escaped(self._source, token.start):
+        if token.value in _BRACKETS and token.start not in self._escapes:
             self._brackets = max(0, self._brackets + _BRACKETS[token.value]) if self._spans else 0
         closes = following.kind.startswith("/")
         for space in _SPACE.finditer(token.value):
@@ -326,7 +327,7 @@ class _Walk:
     def _between_characters(self, token: Token) -> None:
         """Before a span or a piece of text, but never at the start of a block or a span."""
         if self._characters and self._previous.kind in _INLINE_ENDS:
-            position = _beginning(self._source, token)
+            position = self._beginning(token)
             self._add(Rank.CHARACTER, position, position)
 
     def _within_characters(self, start: int, end: int) -> None:
@@ -337,8 +338,7 @@ class _Walk:
             if before not in "`\n" and is_boundary(self._source, position):
                 self._add(Rank.CHARACTER, position, position)
 
-
-def _beginning(source: str, token: Token) -> int:
-    """Where a token begins, with its backslash."""
-    is_escaped = token.kind == "Text" and escaped(source, token.start)
-    return token.start - 1 if is_escaped else token.start
+    def _beginning(self, token: Token) -> int:
+        """Where a token begins, with its backslash."""
+        is_escaped = token.kind == "Text" and token.start in self._escapes
+        return token.start - 1 if is_escaped else token.start

@@ -8,6 +8,9 @@ they are changed, in this order:
 2. An inline construct whose end is not written (a link, `&am`, `<https://…`) waits.
 3. Code and emphasis that are open are closed.
 
+Each step is taken once, and takes time in proportion to the text. What is held back is known to
+follow what is shown, so whatever that alone decides (`[a]` before a `[`) needs no other look.
+
 Text that only looks like markup (`2 ** 3`, `*args`) may lose its marker for a while; the finished
 answer is rendered from its source, without `heal`, and so is complete.
 """
@@ -15,14 +18,29 @@ answer is rendered from its source, without `heal`, and so is complete.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from bot.reply.markdown import ATOMS, SPANS, Token, clean, escaped, parse_last_leaf, verbatim
+from bot.reply.markdown import (
+    ATOMS,
+    SPANS,
+    SPARE,
+    Token,
+    clean,
+    escaped,
+    escapes,
+    parse_last_leaf,
+    verbatim,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONGEST_LINK_TEXT = 200
 """Characters. `[` is text where no `]` follows for so long: better a flicker than a stall."""
 LONGEST_HEADER = 200
 """Characters. `a | b` is text, and no table's header, where its line goes on for so long."""
+MOST_CLOSED = SPARE
+"""Characters. Delimiters that would need more to close them are no emphasis, but a model's loop."""
 
 # A line of nothing but markers, and digits that may become one: a list item, a heading, a task
 # box, a rule, an underlined heading, a fence, a table's delimiter row, or the start of emphasis.
@@ -41,9 +59,13 @@ _WAITING = re.compile(
 )
 # What may follow `[text]` in a link that is not closed yet: (url "title"; in a quote, `>` begins
 # the lines.
-_TITLES = r"""(?: "(?:[^"\\]|\\.)*+"? | '(?:[^'\\]|\\.)*+'? | \((?:[^()\\]|\\.)*+\)? ) \\?"""
-_DESTINATION = re.compile(
-    rf"\( [\s>]*+ (?: <[^<>\n]*>? | [^\s<]\S* )? (?: \s[\s>]*+ (?:{_TITLES})? \s* )?",
+_OPENS_TARGET = re.compile(r"\([\s>]*+")
+_TARGET_IN_BRACKETS = re.compile(r"<[^<>\n]*+>?+")
+_SPACE = re.compile(r"\s")
+_TITLE = re.compile(
+    r"""(?: \s[\s>]*+
+        (?: "(?:[^"\\]|\\.)*+"?+ | '(?:[^'\\]|\\.)*+'?+ | \((?:[^()\\]|\\.)*+\)?+ )?+
+        \\?+ \s*+ )?+ \Z""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -52,6 +74,8 @@ _OPEN_LINE = re.compile(r"[ \t]*")
 _OPEN_PARAGRAPH = re.compile(r"[ \t]*(?:\n[ \t>]*)?")
 
 _DELIMITERS = frozenset("*_~|`")
+_BRACKETS = frozenset({"[", "![", "]"})
+_SPAN_ENDS = frozenset(f"/{kind}" for kind in SPANS)
 
 
 class _Run(NamedTuple):
@@ -69,10 +93,10 @@ def heal(markdown: str) -> str:
     leaf = parse_last_leaf(text)
     if _is_open_code_block(text, leaf):
         return source if _goes_on_as_code(source, len(text)) else text
-    # What is held back may uncover what waits, too.
-    while (finished := _without_unfinished(text, leaf)) != text:
-        text = finished
-        leaf = parse_last_leaf(text)
+    for held_back in (_without_header, _without_unfinished):
+        finished = held_back(text, leaf)
+        if finished != text:
+            text, leaf = finished, parse_last_leaf(finished)
     return _with_emphasis_closed(text, leaf)
 
 
@@ -123,93 +147,133 @@ def _is_open(text: str, leaf: list[Token]) -> bool:
     return bool(after.fullmatch(text, leaf[-1].end))
 
 
-def _without_unfinished(text: str, leaf: list[Token]) -> str:
-    """Hold back an inline construct, or a table, whose end is not written; close open code."""
-    if not _is_open(text, leaf):
+def _without_header(text: str, leaf: list[Token]) -> str:
+    """Hold back what may become a table's header."""
+    if not _is_open(text, leaf) or leaf[0].kind in ("Heading", "TableCell"):
         return text
+    header = _header_start(text, leaf)
+    return text if header is None else _without_marker_line(text[:header])
+
+
+def _header_start(text: str, leaf: list[Token]) -> int | None:
+    """Where the last line's first bar is, if that line may become a table's header."""
     end = leaf[-1].end
     line = text.rfind("\n", 0, end) + 1
-    if leaf[0].kind not in ("Heading", "TableCell"):
-        header = _header_start(text, leaf, line)
-        if header is not None:
-            return _without_marker_line(text[:header])
+    opening = _ROW_OPENING.match(text, line, end)
+    if opening:
+        return opening.end()
+    if end - line > LONGEST_HEADER or "|" not in text[line:end]:
+        return None
+    bars = _BAR.finditer(text, line, end)
+    bar = next(bars, None)
+    for token in leaf:
+        while bar and token.kind in ATOMS and token.end > bar.start():
+            if token.kind == "Text" and not escaped(text, bar.start()):
+                return bar.start()
+            bar = next(bars, None)
+    return None
+
+
+def _without_unfinished(text: str, leaf: list[Token]) -> str:
+    """Hold back an inline construct whose end is not written; close open code."""
+    if not _is_open(text, leaf):
+        return text
+    start, end = leaf[0].start, leaf[-1].end
     runs = _runs(text, leaf)
     link = _unfinished_link(text[:end], runs)
     code = next((run for run in runs if run.text[0] == "`"), None)
     if code and (link is None or code.start < link):
         # In a cell, a backslash may be there for the bar behind it.
         waiting_too = "\\" if leaf[0].kind == "TableCell" else ""
-        return _with_code_closed(text[:end], code, waiting_too)
-    undelimited = _without_delimiters(text[:end], leaf[0].start)
-    if len(undelimited) < end:
-        return _without_marker_line(undelimited)
-    word = max(leaf[0].start, *(text.rfind(space, 0, end) for space in " \t\n"))
+        inner = text[code.end : end].rstrip("` \t\n" + waiting_too)
+        if inner.strip("> \t\n"):
+            return text[: code.end] + inner + code.text
+        return _held_back(text, code.start, start)
+    word = max(start, *(text.rfind(space, 0, end) for space in " \t\n"))
     waiting = _WAITING.search(text, word, end)
-    held = [link] if link is not None else []
+    held = end if link is None else link
     if waiting and not escaped(text, waiting.start()):
-        held.append(waiting.start())
-    return _without_marker_line(text[: min(held)]) if held else text
+        held = min(held, waiting.start())
+    shown = _held_back(text, held, start)
+    return text if len(shown) == end else shown
 
 
-def _header_start(text: str, leaf: list[Token], line: int) -> int | None:
-    """Where the last line's first bar is, if that line may become a table's header."""
-    end = leaf[-1].end
-    opening = _ROW_OPENING.match(text, line, end)
-    if opening:
-        return opening.end()
-    if end - line > LONGEST_HEADER:
-        return None
-    for bar in _BAR.finditer(text, line, end):
-        token = next(each for each in leaf if each.end > bar.start() and each.kind in ATOMS)
-        if token.kind == "Text" and not escaped(text, bar.start()):
-            return bar.start()
-    return None
+def _held_back(text: str, held: int, start: int) -> str:
+    """What is shown before `held`, from where on all is held back, in a block from `start` on.
+
+    Delimiters wait, too: what they open or close depends on what follows them. So does a backslash
+    before a line that is held back: it may break the line, or be text.
+    """
+    shown = max(start, len(text[:held].rstrip("*_~|")))
+    kept = _without_marker_line(text[: shown + escaped(text, shown)])
+    line_end = len(kept) - 1
+    if kept.endswith("\\\n") and escaped(kept, line_end):
+        return kept[: line_end - 1]
+    return kept
 
 
 def _runs(text: str, leaf: list[Token]) -> list[_Run]:
     """The unmatched delimiters and brackets of a block, in order."""
-    runs: list[_Run] = []
+    escaped_at = escapes(text)
+    found: list[tuple[int, int]] = []
     for token in leaf:
-        if token.kind != "Text" or not verbatim(text, token) or escaped(text, token.start):
+        bracket = token.value in _BRACKETS
+        if token.kind != "Text" or not (bracket or _DELIMITERS.issuperset(token.value)):
             continue
-        if token.value in ("[", "![", "]"):
-            runs.append(_Run(token.value, token.start, token.end))
-        elif _DELIMITERS.issuperset(token.value):
-            last = runs[-1] if runs else None
-            if last and last.end == token.start and last.text[0] == token.value[0]:
-                runs[-1] = _Run(last.text + token.value, last.start, token.end)
-            else:
-                runs.append(_Run(token.value, token.start, token.end))
-    return runs
+        if not verbatim(text, token) or token.start in escaped_at:
+            continue
+        start, end = found[-1] if found else (0, -1)
+        if end == token.start and text[start] == text[token.start] and not bracket:
+            found[-1] = (start, token.end)
+        else:
+            found.append((token.start, token.end))
+    return [_Run(text[start:end], start, end) for start, end in found]
 
 
 def _unfinished_link(text: str, runs: list[_Run]) -> int | None:
     """Where a link or an image begins that the rest of the text may belong to."""
     open_brackets: list[_Run] = []
     starts: list[int] = []
+    reaches_end = _reaching_end(text)
     for run in runs:
         if run.text in ("[", "!["):
             open_brackets.append(run)
         elif run.text == "]" and open_brackets:
             opening = open_brackets.pop()
-            if run.end == len(text) or _DESTINATION.fullmatch(text, run.end):
+            if run.end == len(text) or reaches_end(run.end):
                 starts.append(opening.start)
     starts += [run.start for run in open_brackets if len(text) - run.end <= LONGEST_LINK_TEXT]
     return min(starts, default=None)
 
 
-def _with_code_closed(text: str, opening: _Run, waiting_too: str) -> str:
-    """Close inline code, or hold it back while there is nothing in it."""
-    code = text[opening.end :].rstrip("` \t\n" + waiting_too)
-    if not code.strip("> \t\n"):
-        return _without_marker_line(text[: opening.start])
-    return text[: opening.end] + code + opening.text
+def _reaching_end(text: str) -> Callable[[int], bool]:
+    """Tells whether a link's target may go on to the end; of places behind `[text]`, in order.
 
+    A bare URL goes on to white space, through all that would begin another: what follows it is
+    looked at once.
+    """
+    url_end = 0
+    seen: dict[int, bool] = {}
 
-def _without_delimiters(text: str, start: int) -> str:
-    """Without delimiters at the very end: what they open or close depends on what follows them."""
-    end = max(start, len(text.rstrip("*_~|")))
-    return text[: end + escaped(text, end)]
+    def reaches_end(position: int) -> bool:
+        nonlocal url_end
+        opening = _OPENS_TARGET.match(text, position)
+        if not opening:
+            return False
+        start = opening.end()
+        in_brackets = _TARGET_IN_BRACKETS.match(text, start)
+        if in_brackets:
+            end = in_brackets.end()
+        else:
+            if start > url_end or not url_end:
+                space = _SPACE.search(text, start)
+                url_end = space.start() if space else len(text)
+            end = url_end
+        if end not in seen:
+            seen[end] = bool(_TITLE.match(text, end))
+        return seen[end]
+
+    return reaches_end
 
 
 def _with_emphasis_closed(text: str, leaf: list[Token]) -> str:
@@ -217,7 +281,7 @@ def _with_emphasis_closed(text: str, leaf: list[Token]) -> str:
     if not _is_open(text, leaf):
         return text
     closers = [run.text for run in _live_runs(text, leaf) if _opens(text, run)]
-    if not closers:
+    if not closers or sum(map(len, closers)) > MOST_CLOSED:
         return text
     return text[: leaf[-1].end].rstrip() + "".join(reversed(closers))
 
@@ -226,11 +290,20 @@ def _live_runs(text: str, leaf: list[Token]) -> list[_Run]:
     """Unmatched delimiters, but for those within a span that is closed: they stay as they are."""
     end = leaf[-1].end
     runs = [run for run in _runs(text, leaf) if run.text[0] in "*_~|"]
-    for token in leaf:
-        closes = token.kind.startswith("/") and token.kind[1:] in SPANS
-        if closes and (token.end < end or token.kind in ("/Link", "/Image")):
-            runs = [run for run in runs if not token.start <= run.start < token.end]
-    return runs
+    closed = sorted(
+        (token.start, token.end)
+        for token in leaf
+        if token.kind in _SPAN_ENDS and (token.end < end or token.kind in ("/Link", "/Image"))
+    )
+    live: list[_Run] = []
+    following, reached = 0, 0
+    for run in runs:
+        while following < len(closed) and closed[following][0] <= run.start:
+            reached = max(reached, closed[following][1])
+            following += 1
+        if run.start >= reached:
+            live.append(run)
+    return live
 
 
 def _opens(text: str, run: _Run) -> bool:

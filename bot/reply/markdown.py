@@ -3,12 +3,16 @@
 CommonMark with tables, strikethrough and task lists, and three deliberate differences, so that
 nothing a model writes is lost: HTML is text, a single tilde is text (`~5` means "about 5"), and
 a link reference definition (`[1]: https://…`) is text.
+
+What a model in a loop writes may be of any form, so the work must be bounded whatever the text: a
+document that is nested deeper than `DEEPEST`, or that has far more parts than characters, is read
+as plain text. Everything else here takes steps in proportion to the source.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import pyromark
@@ -41,6 +45,14 @@ class Token(NamedTuple):
     end: int
 
 
+DEEPEST = 48
+"""Blocks and spans that may stand in each other: what a token costs grows with those around it."""
+MOST_EVENTS = 4
+"""What the parser may make of each character, on average. (The parser fills up short table rows: a
+wide header makes thousands of empty cells of a few characters.)"""
+SPARE = 16
+"""Of the bounds, what `parse_last_leaf` leaves for the closing marks that may be added."""
+
 SPANS = frozenset({"Emphasis", "Strong", "Strikethrough", "Spoiler", "Link", "Image"})
 ATOMS = frozenset({"Text", "Code", "SoftBreak", "HardBreak", "TaskListMarker"})
 INLINE = SPANS | ATOMS | {f"/{kind}" for kind in SPANS}
@@ -69,6 +81,8 @@ _NO_ROW = re.compile(r"^(?=.*\|\|)(?:[^|\\\n]|\\.|\|\|(?!\|))*(?:\|\Z|\\?$)(?!\|
 _BARS = re.compile(r"(\\.|\|{3,})|\|\|")
 _NAMES = {"Superscript": "Spoiler"}
 """What the parser calls otherwise."""
+_LINES = re.compile(r"\n|[^\n]+")
+_ESCAPE = re.compile(r"\\(?:[\s\S]|\Z)")
 _SPECIAL = re.compile(
     r"""
       \\[\s\S]                                      # an escape
@@ -89,18 +103,23 @@ def clean(text: str) -> str:
 
 
 def parse(source: str) -> list[Token]:
-    """All tokens in order; `source` is clean. Never fails."""
+    """All tokens in order; `source` is clean. Never fails: beyond the bounds, all is text."""
     parsed = _Parsed(source)
+    if parsed.is_beyond(DEEPEST, MOST_EVENTS * (len(source) + SPARE)):
+        return _plain(source)
     return [parsed.token(event, span) for event, span in parsed.events]
 
 
 def parse_last_leaf(source: str) -> list[Token]:
     """The tokens of the last block that holds text or code, its own start first.
 
-    Empty where no such block ends the source. A tight list item's text starts with its Item, or,
-    where the text follows another block, with the end of that block.
+    Empty where no such block ends the source, and where the source is plain text, or nearly is. A
+    tight list item's text starts with its Item, or, where the text follows another block, with the
+    end of that block.
     """
     parsed = _Parsed(source)
+    if parsed.is_beyond(DEEPEST - SPARE, MOST_EVENTS * len(source)):
+        return []
     tokens: list[Token] = []
     for event, span in reversed(parsed.events):
         token = parsed.token(event, span)
@@ -141,8 +160,25 @@ def _hide(match: re.Match[str]) -> str:
     return match[0].translate(_HIDDEN) if match[1] else match[0]
 
 
+def _plain(source: str) -> list[Token]:
+    """The lines of `source` as one paragraph without any markup."""
+    end = len(source)
+    tokens = [Token("Paragraph", "", 0, end)]
+    for part in _LINES.finditer(source, len(source) - len(source.lstrip("\n"))):
+        kind, value = ("SoftBreak", "") if part[0] == "\n" else ("Text", part[0])
+        tokens.append(Token(kind, value, *part.span()))
+    return [*tokens, Token("/Paragraph", "", 0, end)]
+
+
+def escapes(source: str) -> frozenset[int]:
+    """The positions of all characters from which a backslash takes the meaning."""
+    if "\\" not in source:
+        return frozenset()
+    return frozenset(match.start() + 1 for match in _ESCAPE.finditer(source))
+
+
 def escaped(source: str, position: int) -> bool:
-    """Whether a backslash takes the meaning from the character at `position`."""
+    """Whether the character at `position` is one of `escapes`; for one look."""
     first = position
     while first and source[first - 1] == "\\":
         first -= 1
@@ -172,9 +208,11 @@ class _Parsed:
         options = _OPTIONS
         if "||" in source:
             hidden, options, self._shows = _with_spoilers(hidden), _WITH_SPOILERS, _SPOILERS_SHOWN
+        # One more than may be, so that it shows. The parser goes on only as far as it is asked.
+        most = MOST_EVENTS * (len(source) + SPARE) + 1
         self.events = cast(
             "list[tuple[_Event, dict[str, int]]]",
-            list(pyromark.events_with_range(hidden, options=options)),
+            list(islice(pyromark.events_with_range(hidden, options=options), most)),
         )
         # The offset in characters for each offset in bytes, which is what the parser counts.
         self._offset: Sequence[int] = (
@@ -182,6 +220,20 @@ class _Parsed:
             if source.isascii()
             else list(accumulate(source.encode().translate(_FIRST_BYTES), initial=0))
         )
+
+    def is_beyond(self, deepest: int, most: int) -> bool:
+        """Whether more than `most` events came, or some stand in more than `deepest` others."""
+        if len(self.events) > most:
+            return True
+        depth = 0
+        for event, _ in self.events:
+            if "Start" in event:
+                depth += 1
+                if depth > deepest:
+                    return True
+            elif "End" in event:
+                depth -= 1
+        return False
 
     def token(self, event: _Event, span: dict[str, int]) -> Token:
         start, end = self._offset[span["start"]], self._offset[span["end"]]
