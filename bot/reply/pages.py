@@ -8,6 +8,7 @@ shrink when its layout changes; there, and only there, the pieces may matter.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from os.path import commonprefix
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,9 @@ _LEAST_FILLED = {
 
 _FINE = (Rank.CHARACTER,)
 _COARSE = tuple(rank for rank in Rank if rank not in _FINE)
+
+_TRIES = 16
+"""Borders that are tried one after another; beyond, each step leaves out twice as many."""
 
 _HEADER_SHARE = 8
 """A table's header is repeated if it takes no more than one part in so many of a page."""
@@ -68,6 +72,7 @@ class Pages:
         self._open: Page | None = None
         self._finished = False
         self._instead = ""
+        self._notice = ""  # not yet below the text
         self._changed = False
 
     def write(self, delta: str) -> None:
@@ -89,9 +94,7 @@ class Pages:
         """
         self._finished = True
         self._instead = instead
-        if notice:
-            self._take_in()
-            self._text = f"{interrupted(self._text)}\n\n{notice}".lstrip("\n")
+        self._notice = "\n\n".join(filter(None, (self._notice, notice)))
         self._changed = True
 
     def cut(self, pages: int, notice: str) -> None:
@@ -114,7 +117,7 @@ class Pages:
     def _keep(self, pages: int) -> None:
         del self._pages[pages:]
         self._written.clear()
-        self._text, self._taken_up, self._fitting = "", 0, 0
+        self._text, self._notice, self._taken_up, self._fitting = "", "", 0, 0
 
     def view(self, most: int | None = None) -> Sequence[Page]:
         """The pages so far, in order: closed ones, and an open one if it shows anything.
@@ -123,7 +126,8 @@ class Pages:
         `most` closed pages, so that a long text that came at once takes no long time at once.
         """
         if self._written:
-            self._take_in()
+            self._text += clean("".join(self._written)).replace(CONTINUED, "")
+            self._written.clear()
             self._changed = True
         if self._changed and (most is None or len(self._pages) < most):
             self._changed = not self._lay_out(most)
@@ -133,10 +137,6 @@ class Pages:
     def complete(self) -> bool:
         """Whether the last view laid out all that is written."""
         return not self._changed
-
-    def _take_in(self) -> None:
-        self._text += clean("".join(self._written)).replace(CONTINUED, "")
-        self._written.clear()
 
     def _lay_out(self, most: int | None) -> bool:
         """Lay out up to `most` closed pages; return whether that was all."""
@@ -155,7 +155,7 @@ class Pages:
     def _shortest_too_long(self) -> int | None:
         """How much of the text is one character too long for a page; None if all of it fits."""
         fitting, step = self._fitting, self._page_size
-        while self._fits(length := min(fitting + step, len(self._text))):
+        while self._fits(length := self._up_to(fitting + step)):
             if length == len(self._text):
                 self._fitting = length
                 return None
@@ -168,6 +168,16 @@ class Pages:
                 length = middle
         return length
 
+    def _up_to(self, length: int) -> int:
+        """So much of the text, or all of it; then the notice belongs to it.
+
+        The notice waits for the last page, so that a long answer is not looked at in one go.
+        """
+        if length >= len(self._text) and self._notice:
+            self._text = f"{interrupted(self._text)}\n\n{self._notice}".lstrip("\n")
+            self._notice = ""
+        return min(length, len(self._text))
+
     def _fits(self, length: int) -> bool:
         """Whether the page fits when only so much of the text is written; lays it out."""
         text = self._text[:length]
@@ -177,7 +187,7 @@ class Pages:
 
     def _break_page(self, text: str) -> None:
         """Close the page at the best border within `text`, which is too long for it."""
-        for border in self._borders(text):
+        for border in _thinned(self._borders(text)):
             page = self._page(border.page(text), closed=True)
             if 1 <= self._size(page) <= self._page_size:
                 self._turn(page, border.start, border.opening(text))
@@ -224,3 +234,12 @@ class Pages:
 
 def _is_seen(page: Page) -> bool:
     return not is_blank(page.rendered.text)
+
+
+def _thinned(borders: Iterator[Border]) -> Iterator[Border]:
+    """The first few, then fewer and fewer: a text may have thousands of which none will do."""
+    yield from islice(borders, _TRIES)
+    step = 2
+    while (border := next(islice(borders, step - 1, None), None)) is not None:
+        yield border
+        step *= 2

@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 WIDEST = 60
 """Cells; a wider table wraps on most screens and can't be read."""
 
+MOST_REPEATED = 20
+"""In a list of "header: value", characters of names that are shown for each of the cells' own."""
+
+
+def repeats_too_much(names: Sequence[int], cells: Sequence[Sequence[int]]) -> bool:
+    """Whether the names, stood before each cell, would make the table grow beyond all measure.
+
+    Both are given as lengths in characters; a cell of no length is not shown, nor its name.
+    """
+    shown = sum(map(sum, cells))
+    repeated = sum(name for row in cells for name, cell in zip(names, row, strict=False) if cell)
+    return repeated > MOST_REPEATED * (shown + sum(names))
+
 
 def aligned(rows: Sequence[Sequence[str]], alignments: str) -> str | None:
     """The table in columns, the first row set off as its header; None where it is too wide.

@@ -80,8 +80,9 @@ def parts(text: str) -> Iterator[tuple[str, bool]]:
     end = 0
     for match in _URL.finditer(text):
         url = match[0]
-        while url.endswith(")") and url.count(")") > url.count("("):
-            url = url[:-1]
+        unpaired = url.count(")") - url.count("(")
+        at_end = len(url) - len(url.rstrip(")"))
+        url = url[: len(url) - max(0, min(unpaired, at_end))]
         yield text[end : match.start()], False
         yield url, True
         end = match.start() + len(url)

@@ -27,7 +27,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._text = ""  # not yet escaped: that may depend on what follows
+        self._text: list[str] = []  # not yet escaped: that may depend on what follows
         self._space = ""  # stands between two pieces, never at the end of a line
         self._wanted: list[str] = []  # the styles of what is written next
         self._open: list[str] = []  # the styles of what was written last, from outside in
@@ -69,13 +69,14 @@ class Writer:
     # Text
 
     def text(self, text: str) -> None:
-        self._text += text
+        self._text.append(text)
 
     def end_text(self) -> None:
         """Text that follows is no part of the text before it, nor of a URL in that."""
         if not self._text:
             return
-        text, self._text = self._text, ""
+        text = "".join(self._text)
+        self._text.clear()
         for part, is_url in parts(text) if "://" in text else ((text, False),):
             core = part.strip()
             if not core:

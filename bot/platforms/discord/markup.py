@@ -316,16 +316,16 @@ class _Renderer:
 
 def _labels(tokens: Sequence[Token]) -> dict[Token, str]:
     """The text of each link."""
-    labels: dict[Token, str] = {}
+    labels: dict[Token, list[str]] = {}
     links: list[Token] = []
     for token in tokens:
         if token.kind in ("Link", "Image"):
             links.append(token)
-            labels[token] = ""
+            labels[token] = []
         elif token.kind in ("/Link", "/Image"):
             links.pop()
         elif links:
             text = " " if token.kind in ("SoftBreak", "HardBreak") else plain([token])
             for link in links:
-                labels[link] += text
-    return labels
+                labels[link].append(text)
+    return {link: "".join(texts) for link, texts in labels.items()}

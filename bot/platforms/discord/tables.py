@@ -59,10 +59,15 @@ class Table:
         return aligned if len(line) <= WIDEST else None
 
     def rows(self) -> Iterator[Row]:
-        """The rows that show something; a table without rows is its header."""
-        header, *rows = self._rows
-        names: list[Cell] = header if rows else []
-        for row in rows or [header]:
+        """The rows that show something; a table without rows is its header.
+
+        A header too long to be repeated is a row like the others.
+        """
+        names, *rows = self._rows
+        lengths = [[len(plain(cell)) for cell in row] for row in self._rows]
+        if not rows or table.repeats_too_much(lengths[0], lengths[1:]):
+            names, rows = [], self._rows
+        for row in rows:
             named: Iterable[tuple[Cell, Cell]] = zip_longest(names[: len(row)], row, fillvalue=[])
             cells = [(name, cell) for name, cell in named if plain(cell)]
             if cells:

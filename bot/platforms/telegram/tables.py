@@ -45,10 +45,14 @@ class Table:
         return table.aligned([[str(cell) for cell in row] for row in self._rows], self._alignments)
 
     def rows(self) -> list[Fragment]:
-        """Each row as lines of "header: value"; rows without text are left out."""
+        """Each row as lines of "header: value"; rows without text are left out.
+
+        A header too long to be repeated is a row like the others.
+        """
         header, *rows = self._rows
-        if not rows:
-            return [_listed([], header)]
+        lengths = [[cell.length for cell in row] for row in self._rows]
+        if not rows or table.repeats_too_much(lengths[0], lengths[1:]):
+            return [_listed([], row) for row in self._rows if any(cell.length for cell in row)]
         return [_listed(header, row) for row in rows if any(cell.length for cell in row)]
 
 
