@@ -38,6 +38,7 @@ format: .venv/.installed-dev ## Format the code and apply safe lint fixes
 bench: .venv/.installed-dev ## Measure, next to other bots and to the optimum (ratios in one run)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.decoding
+	$(BIN)/python -m benchmarks.looks
 	$(BIN)/python -m benchmarks.durability
 
 faults: .venv/.installed-dev ## Write docs/faults.md anew

@@ -5,20 +5,20 @@ nothing a model writes is lost: HTML is text, a single tilde is text (`~5` means
 a link reference definition (`[1]: https://…`) is text.
 
 What a model in a loop writes may be of any form, so the work must be bounded whatever the text: a
-document that is nested deeper than `DEEPEST`, or that has far more parts than characters, is read
-as plain text. Everything else here takes steps in proportion to the source.
+document that is nested deeper than `DEEPEST`, or that has far more parts than anybody writes, is
+read as plain text. Everything else here takes steps in proportion to the source.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import pyromark
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 CONTINUED = "\x04"
 """Stands where a page takes up a block in its middle: the list markers before it are not shown.
@@ -47,9 +47,10 @@ class Token(NamedTuple):
 
 DEEPEST = 48
 """Blocks and spans that may stand in each other: what a token costs grows with those around it."""
-MOST_EVENTS = 4
-"""What the parser may make of each character, on average. (The parser fills up short table rows: a
-wide header makes thousands of empty cells of a few characters.)"""
+MOST_EVENTS, EVENTS_PER_CHARACTER = 1_500, 0.5
+"""What the parser may make of a source, and how much more of each of its characters. Ordinary prose
+comes to 0.2 a character, a dense table to 0.9. (The parser fills up short table rows: a wide
+header makes thousands of cells of a few characters.)"""
 SPARE = 16
 """Of the bounds, what `parse_last_leaf` leaves for the closing marks that may be added."""
 
@@ -105,7 +106,7 @@ def clean(text: str) -> str:
 def parse(source: str) -> list[Token]:
     """All tokens in order; `source` is clean. Never fails: beyond the bounds, all is text."""
     parsed = _Parsed(source)
-    if parsed.is_beyond(DEEPEST, MOST_EVENTS * (len(source) + SPARE)):
+    if parsed.events is None:
         return _plain(source)
     return [parsed.token(event, span) for event, span in parsed.events]
 
@@ -117,8 +118,8 @@ def parse_last_leaf(source: str) -> list[Token]:
     tight list item's text starts with its Item, or, where the text follows another block, with the
     end of that block.
     """
-    parsed = _Parsed(source)
-    if parsed.is_beyond(DEEPEST - SPARE, MOST_EVENTS * len(source)):
+    parsed = _Parsed(source, SPARE)
+    if parsed.events is None:
         return []
     tokens: list[Token] = []
     for event, span in reversed(parsed.events):
@@ -198,42 +199,48 @@ _FIRST_BYTES = bytes(byte not in _CONTINUATION_BYTES for byte in range(256))
 """1 for a byte that begins a character in UTF-8, 0 for the others."""
 
 
+def _within(
+    parsed: Iterator[tuple[_Event, dict[str, int]]], deepest: int, most: int
+) -> list[tuple[_Event, dict[str, int]]] | None:
+    """The events; None where they go beyond a bound, of which no more is asked then."""
+    events: list[tuple[_Event, dict[str, int]]] = []
+    depth = 0
+    for each in parsed:
+        events.append(each)
+        event = each[0]
+        if "Start" in event:
+            depth += 1
+            if depth > deepest or len(events) > most:
+                return None
+        elif "End" in event:
+            depth -= 1
+    return None if len(events) > most else events
+
+
 class _Parsed:
     """The parser's events, and what makes tokens of them."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, spare: int = 0) -> None:
+        """`spare` is left of the bounds."""
         self._source = source
         hidden = _SPECIAL.sub(_hide, source)
         self._shows = _SHOWN if hidden != source else None
         options = _OPTIONS
         if "||" in source:
             hidden, options, self._shows = _with_spoilers(hidden), _WITH_SPOILERS, _SPOILERS_SHOWN
-        # One more than may be, so that it shows. The parser goes on only as far as it is asked.
-        most = MOST_EVENTS * (len(source) + SPARE) + 1
-        self.events = cast(
-            "list[tuple[_Event, dict[str, int]]]",
-            list(islice(pyromark.events_with_range(hidden, options=options), most)),
+        most = MOST_EVENTS + int(EVENTS_PER_CHARACTER * len(source)) - 4 * spare
+        events = cast(
+            "Iterator[tuple[_Event, dict[str, int]]]",
+            pyromark.events_with_range(hidden, options=options),
         )
+        self.events = _within(events, DEEPEST - spare, most)
+        """None where there are too many, or they are nested too deep."""
         # The offset in characters for each offset in bytes, which is what the parser counts.
         self._offset: Sequence[int] = (
             range(len(source) + 1)
             if source.isascii()
             else list(accumulate(source.encode().translate(_FIRST_BYTES), initial=0))
         )
-
-    def is_beyond(self, deepest: int, most: int) -> bool:
-        """Whether more than `most` events came, or some stand in more than `deepest` others."""
-        if len(self.events) > most:
-            return True
-        depth = 0
-        for event, _ in self.events:
-            if "Start" in event:
-                depth += 1
-                if depth > deepest:
-                    return True
-            elif "End" in event:
-                depth -= 1
-        return False
 
     def token(self, event: _Event, span: dict[str, int]) -> Token:
         start, end = self._offset[span["start"]], self._offset[span["end"]]
