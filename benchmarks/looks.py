@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 LENGTH = 16_000
 """Characters of each text."""
-DELTA = 400
-"""Characters between two looks: about a second of a fast model."""
+DELTA = 800
+"""Characters between two looks: about two seconds of a fast model."""
 PLATFORMS: dict[str, tuple[Markup, int]] = {
     "Telegram": (TelegramMarkup(), 4096),
     "Discord": (DiscordMarkup(), 2000),

@@ -37,8 +37,9 @@ _LEAST_FILLED = {
 _FINE = (Rank.CHARACTER,)
 _COARSE = tuple(rank for rank in Rank if rank not in _FINE)
 
-_TRIES = 16
-"""Borders that are tried one after another; beyond, each step leaves out twice as many."""
+_TRIES = 4
+"""Borders that are tried one after another; beyond, each step leaves out twice as many. Of ordinary
+text the first always does."""
 
 _HEADER_SHARE = 8
 """A table's header is repeated if it takes no more than one part in so many of a page."""
