@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import discord_chat
 import pytest
 from chat import reads, replies
 
@@ -14,6 +15,7 @@ from sandbox.llm.script import Script
 if TYPE_CHECKING:
     from bot_process import BotProcess
 
+    from sandbox.discord.server import DiscordSandbox
     from sandbox.llm.script import ChatMessage
     from sandbox.llm.server import LlmSandbox
     from sandbox.telegram.server import TelegramSandbox
@@ -75,3 +77,20 @@ async def test_a_degenerate_answer_that_was_stored_holds_up_no_start(
     await tg.until(lambda: [m.text for m in replies(tg, bob)] == ["an answer"])
     await tg.until(lambda: is_whole(tg, ada.id, unit), within=40)
     assert len(llm.requests) == 2
+
+
+@pytest.mark.parametrize("unit", UNITS)
+async def test_others_are_answered_on_discord_too(
+    dc: DiscordSandbox, llm: LlmSandbox, discord_bot: BotProcess, unit: str
+) -> None:
+    def answer(messages: list[ChatMessage]) -> str:
+        return degenerate(unit) if messages[-1].text == "loop" else "an answer"
+
+    llm.script(Script(text=answer, rate=2_000, chunking="chars"))
+    ada, bob = dc.user("Ada"), dc.user("Bob")
+    await discord_bot.start()
+    await ada.say("loop")
+    await dc.wait(lambda m: m.text.strip(), channel=ada.dm)
+    await bob.say("hi")
+    await dc.wait(lambda m: m.text == "an answer", channel=bob.dm)
+    assert len(discord_chat.reads(dc, ada.dm)) < LENGTH / 2, "the other answer had ended before"
