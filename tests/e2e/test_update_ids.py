@@ -85,6 +85,7 @@ async def test_what_was_answered_is_not_answered_again_under_lower_numbers(
         said += [pending.body["message"] for pending in tg.updates]
         await tg.until(lambda n=count: len(replies(tg, ada)) == n)
         await all_taken(tg)
+    await tg.until(lambda: answers(tg, ada)[-1] == "answer to q1")
     before = answers(tg, ada)
     for numbers_begin, restarted in ((40, False), (7, True)):
         if restarted:
