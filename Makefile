@@ -50,7 +50,7 @@ soak: MINUTES := $(or $(MINUTES),3)
 soak: .venv/.installed-dev ## Random kills and faults, and many more examples of the properties (10 min)
 	SOAK_SEED=$(SEED) SOAK_SECONDS=$$(($(MINUTES) * 12)) $(BIN)/pytest tests/soak/test_chaos.py
 	$(BIN)/pytest -n 4 --timeout 600 tests/soak --ignore tests/soak/test_chaos.py --hypothesis-profile=soak
-	$(BIN)/pytest -n auto --timeout 600 --hypothesis-profile=soak tests/reply tests/platforms tests/test_prompt.py tests/test_messages.py
+	$(BIN)/pytest -n auto --timeout 600 --hypothesis-profile=soak tests/reply tests/platforms tests/conversation tests/chat
 
 lock: .venv/.installed-dev ## Resolve the dependencies anew
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bot import storage
-from bot.storage import Databases
+from bot.store import databases as storage
+from bot.store import upgrade
+from bot.store.databases import Databases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +79,7 @@ def fill(url: str, bot: int, chats: Sequence[int], *, own: int, others: int) -> 
     """Store `own` turns in each of `chats`, and so many `others` in chats of other people."""
     history = Databases.at(url).history
     engine = storage.engine(history)
-    storage.migrate(engine)
+    upgrade.migrate(engine)
     numbers = NUMBERS[engine.dialect.name]
     with engine.begin() as db:
         # Long before: the ids of new messages are small.

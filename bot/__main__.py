@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot import output
+from bot.operations import output
 
 if TYPE_CHECKING:
-    from bot.settings import ProviderSection, Settings
+    from bot.settings.sections import ProviderSection, Settings
     from providers.base import ProviderSettings
 
 PROVIDER_FAILED = 1
@@ -37,7 +37,8 @@ ConfigFile = Annotated[
 
 
 def main() -> None:
-    # What any library makes from now on is this user's alone; bot.private_files closes the rest.
+    # What any library makes from now on is this user's alone; the rest is closed by
+    # bot.store.private_files.
     os.umask(0o077)
     output.mask()
     app(prog_name="parlance")
@@ -93,12 +94,12 @@ def demo(
     """Try the bot on this machine, without any token."""
     settings = _load(config, platforms=False) if config else None
 
-    from bot.log import configure
-    from bot.settings import LogSettings
+    from bot.operations.log import configure
+    from bot.settings.sections import LogSettings
 
     configure(LogSettings(level="warning"), settings.secrets() if settings else ())
 
-    from bot import demo as sandboxed
+    from bot.demo import run as sandboxed
 
     raise typer.Exit(sandboxed.run(settings))
 
@@ -158,8 +159,8 @@ def forget(
 ) -> None:
     """Erase a chat from the history and the queue; count what is left of it."""
     settings = _load(config)
-    from bot.forget_command import ForgetError, forget
-    from bot.storage import StorageError
+    from bot.cli.forget import ForgetError, forget
+    from bot.store.databases import StorageError
 
     try:
         erased = forget(settings.storage.url, chat)
@@ -181,8 +182,8 @@ def migrate(
     """Move all conversations from SQLite to PostgreSQL; the bot must be stopped."""
     settings = _load(config, platforms=False)
 
-    from bot import migrate as moving
-    from bot.storage import StorageError
+    from bot.cli import migrate as moving
+    from bot.store.databases import StorageError
 
     try:
         moving.run(settings.storage.url, to)
@@ -193,9 +194,9 @@ def migrate(
 
 def _load(path: Path | None, *, platforms: bool = True, log_json: bool = False) -> "Settings":
     """Read the settings and set up the log, or say what is wrong and exit."""
-    from bot.config import ConfigError, load
-    from bot.log import configure
-    from bot.outside_secrets import outside_secrets
+    from bot.operations.log import configure
+    from bot.settings.load import ConfigError, load
+    from bot.settings.outside_secrets import outside_secrets
 
     try:
         settings = load(path, platforms=platforms)
@@ -208,7 +209,7 @@ def _load(path: Path | None, *, platforms: bool = True, log_json: bool = False) 
 
 
 def _warnings(settings: "Settings", config: Path | None) -> list[str]:
-    from bot.exposed import exposed
+    from bot.settings.exposed import exposed
 
     return [*settings.warnings(), *exposed(config, settings.secrets())]
 

@@ -18,30 +18,31 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 import uvloop
 
-from bot import loop_lag, storage
-from bot.access import Access
-from bot.cluster import Cluster
-from bot.control import Control
-from bot.durable import TurnQueue
-from bot.history import History
-from bot.housekeeping import Housekeeping
-from bot.lessons import Lessons
-from bot.messages import BotKey
-from bot.metrics import Metrics
-from bot.platform import PlatformError
-from bot.readiness import Readiness
-from bot.replicas import Alone
-from bot.turns import Turns
+from bot.access.people import Access
+from bot.chat.keys import BotKey
+from bot.control.stop import Control
+from bot.operations import loop_lag
+from bot.operations.metrics import Metrics
+from bot.operations.readiness import Readiness
+from bot.replicas.base import Alone
+from bot.replicas.cluster import Cluster
+from bot.reply.lessons import Lessons
+from bot.store import databases as storage
+from bot.store.history import History
+from bot.store.housekeeping import Housekeeping
+from bot.store.queue import TurnQueue
+from bot.turns.platform import PlatformError
+from bot.turns.run import Turns
 from providers import registry
 from providers.chain import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
-    from bot.platform import Platform
+    from bot.operations.server import Server
     from bot.reply.gate import Gate
-    from bot.server import Server
-    from bot.settings import ProviderSection, Settings
+    from bot.settings.sections import ProviderSection, Settings
+    from bot.turns.platform import Platform
     from providers.base import Provider
 
 T = TypeVar("T")
@@ -93,7 +94,7 @@ class App:
     def _make_server(self) -> Server | None:
         if not self._settings.server.port:
             return None
-        from bot.server import Server  # noqa: PLC0415 - as the platforms
+        from bot.operations.server import Server  # noqa: PLC0415 - as the platforms
 
         return Server(self._settings.server, self._metrics, self._readiness)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.messages import ChatKey, TurnKey
-from bot.schema import Turn
+from bot.chat.keys import ChatKey, TurnKey
+from bot.store.schema import Turn
 
 CHAT = ChatKey("telegram", "7", "1")
 KEY = TurnKey(CHAT, "1")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import forked
 import psycopg
 
-from bot import storage
+from bot.store import databases as storage
+from bot.store import upgrade
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ ORDER = {"turns": "seq", "posted": "turn, page", "lessons": 'chat COLLATE "{}", 
 def tables(database: sa.URL) -> None:
     """Make the history's empty tables."""
     made = storage.engine(database)
-    storage.migrate(made)
+    upgrade.migrate(made)
     made.dispose()
 
 

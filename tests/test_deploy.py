@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.config import load
-from bot.storage import Databases
+from bot.settings.load import load
+from bot.store.databases import Databases
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from benchmarks.measure import Call
 from benchmarks.optimum import Limit
 from benchmarks.platforms.base import Platform
-from sandbox.discord.limits import EDIT_MESSAGE, LIMIT_PRESETS
+from sandbox.discord.limits.buckets import EDIT_MESSAGE, LIMIT_PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bot.messages import ChatKey
-    from bot.replicas import Lease
+    from bot.chat.keys import ChatKey
+    from bot.replicas.base import Lease
     from bot.reply.pace import Call, Pace, Waiting
 
 

@@ -10,13 +10,13 @@ from enum import IntEnum
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from bot.messages import Lesson
+from bot.chat.lesson import Lesson
 from bot.reply.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping
 
-    from bot.messages import ChatKey
+    from bot.chat.keys import ChatKey
     from bot.reply.surface import Allowance, Budget
 
 PREVIEW_GAP = 0.15

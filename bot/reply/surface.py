@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from bot.messages import ChatKey
+    from bot.chat.keys import ChatKey
 
 
 class SurfaceError(Exception):

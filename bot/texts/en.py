@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from bot.commands import COMMANDS
+from bot.chat.commands import COMMANDS
 from providers import base
 
 START: Final = (

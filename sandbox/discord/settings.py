@@ -10,8 +10,8 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 
-from sandbox.discord.limits import LimitSettings
-from sandbox.discord.protocol import GatewaySettings
+from sandbox.discord.gateway.protocol import GatewaySettings
+from sandbox.discord.limits.buckets import LimitSettings
 
 _MEBIBYTE = 1 << 20
 

@@ -49,7 +49,7 @@ from sandbox.telegram.wire import Json, entities_json, user_json
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sandbox.telegram.server import TelegramSandbox
+    from sandbox.telegram.stage import Stage
     from sandbox.telegram.state import Chat, MemberStatus, Message, User
 
 _MAX_WAIT = 60.0
@@ -61,7 +61,7 @@ class ControlError(ValueError):
 
 
 class Control:
-    def __init__(self, sandbox: TelegramSandbox) -> None:
+    def __init__(self, sandbox: Stage) -> None:
         self._sandbox = sandbox
         self._scene = sandbox.scene
         self._world = sandbox.world

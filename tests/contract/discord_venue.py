@@ -10,7 +10,7 @@ from bot_process import BotProcess
 from discord_reader import read
 from venue import Person, Place, Shown, Venue, View
 
-from sandbox.discord.api import CREATE_MESSAGE, EDIT_MESSAGE, TYPING
+from sandbox.discord.rest.api import CREATE_MESSAGE, EDIT_MESSAGE, TYPING
 from sandbox.discord.server import DiscordSandbox
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from venue import Held
 
-    from sandbox.discord.model import Message
+    from sandbox.discord.world.model import Message
 
     Found = TypeVar("Found")
 

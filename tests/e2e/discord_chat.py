@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from words import numbers
 
 if TYPE_CHECKING:
-    from sandbox.discord.model import Channel, Message
     from sandbox.discord.server import DiscordSandbox
+    from sandbox.discord.world.model import Channel, Message
     from sandbox.llm.journal import Record
     from sandbox.llm.server import LlmSandbox
 

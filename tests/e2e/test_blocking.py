@@ -13,7 +13,7 @@ from posted import PATH, free_port
 from pydantic import SecretStr
 
 from bot.app import App
-from bot.settings import (
+from bot.settings.sections import (
     AccessSettings,
     ProviderSection,
     ServerSettings,

@@ -11,7 +11,7 @@ from discord_chat import reads as discord_reads
 from discord_chat import words_in as discord_words_in
 from words import numbered
 
-from sandbox.discord.api import CREATE_MESSAGE, EDIT_MESSAGE
+from sandbox.discord.rest.api import CREATE_MESSAGE, EDIT_MESSAGE
 from sandbox.llm.script import Script
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.phone import styled
+from bot.demo.phone import styled
 from sandbox.llm.script import Script
 from sandbox.llm.server import LlmSandbox
 

@@ -8,7 +8,7 @@ import pytest
 from discord_chat import HELD_BACK, refusals, replies, words_in
 from words import numbered, numbers
 
-from sandbox.discord.limits import LIMIT_PRESETS
+from sandbox.discord.limits.buckets import LIMIT_PRESETS
 from sandbox.discord.settings import OldEdits, Settings
 from sandbox.llm.script import Script
 

@@ -8,7 +8,7 @@ import pytest
 from discord_chat import reads, replies, words_in
 from words import numbered
 
-from sandbox.discord.api import CREATE_MESSAGE, EDIT_MESSAGE
+from sandbox.discord.rest.api import CREATE_MESSAGE, EDIT_MESSAGE
 from sandbox.llm.script import Script
 
 if TYPE_CHECKING:

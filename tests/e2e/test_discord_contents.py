@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from discord_chat import asked, conversation, replies
 
-from sandbox.discord.permissions import Overwrite, OverwriteKind, Permission
+from sandbox.discord.world.permissions import Overwrite, OverwriteKind, Permission
 
 if TYPE_CHECKING:
     from bot_process import BotProcess

@@ -9,7 +9,7 @@ import pytest_asyncio
 from bot_process import BotProcess, openai
 from discord_chat import asked
 
-from sandbox.discord.api import CREATE_MESSAGE
+from sandbox.discord.rest.api import CREATE_MESSAGE
 from sandbox.discord.server import DiscordSandbox
 from sandbox.llm.script import Script
 from sandbox.llm.server import LlmSandbox
@@ -17,8 +17,8 @@ from sandbox.llm.server import LlmSandbox
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sandbox.discord.model import Channel, Message
-    from sandbox.discord.users import ScriptedGuild, ScriptedUser
+    from sandbox.discord.scene.users import ScriptedGuild, ScriptedUser
+    from sandbox.discord.world.model import Channel, Message
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,7 +8,7 @@ import pytest
 from discord_chat import conversation, reads, replies, words_in
 from words import numbered
 
-from sandbox.discord.api import CREATE_MESSAGE
+from sandbox.discord.rest.api import CREATE_MESSAGE
 from sandbox.discord.settings import Settings
 from sandbox.llm.script import Script
 

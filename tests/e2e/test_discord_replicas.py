@@ -12,7 +12,7 @@ from discord_chat import reads, replies, words_in
 from replica_set import Replicas, logged
 from words import numbered
 
-from sandbox.discord.protocol import GatewaySettings
+from sandbox.discord.gateway.protocol import GatewaySettings
 from sandbox.discord.settings import Settings
 from sandbox.llm.script import Script
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from sandbox.discord.model import Channel
+    from sandbox.discord.scene.users import ScriptedInteraction, ScriptedUser
     from sandbox.discord.server import DiscordSandbox
-    from sandbox.discord.users import ScriptedInteraction, ScriptedUser
+    from sandbox.discord.world.model import Channel
     from sandbox.llm.server import LlmSandbox
 
 TWO_SHARDS = Settings(gateway=GatewaySettings(shards=2, identify_interval=5.0))

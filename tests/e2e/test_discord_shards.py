@@ -10,18 +10,18 @@ import pytest
 from discord.utils import time_snowflake
 from discord_chat import replies
 
-from bot.history import History
-from bot.messages import ChatKey, TurnKey
-from bot.storage import Databases
-from sandbox.discord.api import CREATE_MESSAGE
-from sandbox.discord.protocol import GatewaySettings
+from bot.chat.keys import ChatKey, TurnKey
+from bot.store.databases import Databases
+from bot.store.history import History
+from sandbox.discord.gateway.protocol import GatewaySettings
+from sandbox.discord.rest.api import CREATE_MESSAGE
 from sandbox.discord.settings import Settings
 
 if TYPE_CHECKING:
     from bot_process import BotProcess
 
-    from sandbox.discord.model import Channel
     from sandbox.discord.server import DiscordSandbox
+    from sandbox.discord.world.model import Channel
 
 THREE_SHARDS = Settings(
     gateway=GatewaySettings(shards=3, max_concurrency=2, identify_interval=5.0, guilds_per_shard=1)

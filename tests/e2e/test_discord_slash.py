@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from discord_chat import replies
 
-from bot.commands import COMMANDS
-from sandbox.discord.interactions import Callback
+from bot.chat.commands import COMMANDS
+from sandbox.discord.scene.interactions import Callback
 from sandbox.llm.script import Script
 
 if TYPE_CHECKING:

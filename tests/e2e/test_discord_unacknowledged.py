@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from discord_chat import conversation, replies
 
-from sandbox.discord.api import CALLBACK
-from sandbox.discord.interactions import interaction_json
+from sandbox.discord.rest.api import CALLBACK
+from sandbox.discord.scene.interactions import interaction_json
 from sandbox.llm.script import Script
 
 if TYPE_CHECKING:
     from bot_process import BotProcess
 
+    from sandbox.discord.scene.users import ScriptedInteraction
     from sandbox.discord.server import DiscordSandbox
-    from sandbox.discord.users import ScriptedInteraction
     from sandbox.llm.server import LlmSandbox
 
 

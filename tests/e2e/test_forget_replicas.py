@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from chat import numbered, replies
+from command_line import parlance
 from replica_set import Replicas
-from test_cli import parlance
 
 from sandbox.llm.script import Script
 

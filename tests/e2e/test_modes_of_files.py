@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from test_cli import parlance
+from command_line import parlance
 
 from sandbox.llm.script import Script
 

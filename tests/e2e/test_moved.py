@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from chat import numbered, reads, replies
 from moving import migrate
 
-from bot import durable
-from bot.storage import Databases
+from bot.store import queue as durable
+from bot.store.databases import Databases
 from sandbox.llm.script import Script, Silence
 
 if TYPE_CHECKING:

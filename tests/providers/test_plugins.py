@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from wire import ask, user
 
-from bot.config import ConfigError, load
+from bot.settings.load import ConfigError, load
 from providers.base import (
     BadResponseError,
     ConnectionFailedError,

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from bot.messages import ChatKey
+from bot.chat.keys import ChatKey
 from bot.reply.markdown import CONTINUED
 from bot.reply.surface import (
     Allowance,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.messages import ChatKey
+from bot.chat.keys import ChatKey
 from bot.reply.pace import Call, Pace, Priority
 from bot.reply.surface import Allowance, Budget
 

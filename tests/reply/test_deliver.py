@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual import run
 
-from bot.messages import ChatKey
-from bot.replicas import Alone
+from bot.chat.keys import ChatKey
+from bot.replicas.base import Alone
 from bot.reply.deliver import UNKNOWN_CREATES, Delivered, Reply
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace, Priority

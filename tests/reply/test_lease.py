@@ -7,7 +7,7 @@ import asyncio
 from fake_surface import AMPLE, FakeSurface, MemoryLedger
 from virtual import run
 
-from bot.replicas import Lease
+from bot.replicas.base import Lease
 from bot.reply.deliver import Delivered, Reply
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from bot.messages import ChatKey
+from bot.chat.keys import ChatKey
 from bot.reply.bucket import Bucket
 from bot.reply.pace import FIRST_PATIENCE, Call, Pace, Priority
 from bot.reply.surface import Budget

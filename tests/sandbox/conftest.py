@@ -8,7 +8,7 @@ import pytest
 import telegram
 from discord_client import Client, Http, connected
 
-from sandbox.discord.limits import LIMIT_PRESETS
+from sandbox.discord.limits.buckets import LIMIT_PRESETS
 from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.settings import Settings as DiscordSettings
 from sandbox.telegram.server import TelegramSandbox

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from sandbox.discord.gateway import Gateway, Record
-from sandbox.discord.intents import PRIVILEGED, Intent
-from sandbox.discord.protocol import GatewaySettings, Opcode
+from sandbox.discord.gateway.gateway import Gateway, Record
+from sandbox.discord.gateway.intents import PRIVILEGED, Intent
+from sandbox.discord.gateway.protocol import GatewaySettings, Opcode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from discord_client import Http
 
-from sandbox.discord.commands import is_name
+from sandbox.discord.scene.commands import is_name
 from sandbox.discord.server import DiscordSandbox
 
 NEW: dict[str, Any] = {"name": "new", "description": "Start a new chat"}

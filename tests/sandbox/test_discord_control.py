@@ -12,8 +12,8 @@ import discord
 import pytest
 from discord_client import Client
 
-from sandbox.discord.permissions import Permission
 from sandbox.discord.server import DiscordSandbox
+from sandbox.discord.world.permissions import Permission
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 

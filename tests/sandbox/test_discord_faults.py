@@ -10,8 +10,8 @@ import pytest
 from discord_client import connected
 from yarl import URL
 
-from sandbox.discord.faults import Fault, FaultKind, Faults
-from sandbox.discord.limits import CREATE_MESSAGE, EDIT_MESSAGE, LIMIT_PRESETS, TYPING
+from sandbox.discord.limits.buckets import CREATE_MESSAGE, EDIT_MESSAGE, LIMIT_PRESETS, TYPING
+from sandbox.discord.limits.faults import Fault, FaultKind, Faults
 from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.settings import Settings
 

@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from discord_client import Http
 
+from sandbox.discord.scene.users import ScriptedUser
 from sandbox.discord.server import DiscordSandbox
-from sandbox.discord.users import ScriptedUser
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from gateway_wire import STANDARD, TOKEN, Server, World, serving
 
-from sandbox.discord.intents import PRIVILEGED, Intent
-from sandbox.discord.protocol import GatewaySettings, Opcode
+from sandbox.discord.gateway.intents import PRIVILEGED, Intent
+from sandbox.discord.gateway.protocol import GatewaySettings, Opcode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

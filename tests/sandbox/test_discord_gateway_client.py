@@ -9,15 +9,15 @@ import discord
 import pytest
 from discord_client import Client, connected, pointed_at
 
-from sandbox.discord.intents import Intent
-from sandbox.discord.limits import LIMIT_PRESETS
+from sandbox.discord.gateway.intents import Intent
+from sandbox.discord.limits.buckets import LIMIT_PRESETS
 from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from sandbox.discord.gateway import Gateway, Record
+    from sandbox.discord.gateway.gateway import Gateway, Record
 
 
 class Hasty(Client):

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 from gateway_wire import Server, Wire, World, serving
 
-from sandbox.discord.intents import Intent
-from sandbox.discord.protocol import GatewaySettings, Opcode
+from sandbox.discord.gateway.intents import Intent
+from sandbox.discord.gateway.protocol import GatewaySettings, Opcode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

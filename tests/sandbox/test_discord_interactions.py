@@ -6,13 +6,13 @@ import discord
 import pytest
 from discord_client import Client, Http, connected
 
-from sandbox.discord.interactions import Callback
-from sandbox.discord.limits import LIMIT_PRESETS
-from sandbox.discord.model import Channel, MessageFlag, MessageKind
-from sandbox.discord.scene import SceneError
+from sandbox.discord.limits.buckets import LIMIT_PRESETS
+from sandbox.discord.scene.interactions import Callback
+from sandbox.discord.scene.scene import SceneError
+from sandbox.discord.scene.users import ScriptedInteraction, ScriptedUser
 from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.settings import Settings
-from sandbox.discord.users import ScriptedInteraction, ScriptedUser
+from sandbox.discord.world.model import Channel, MessageFlag, MessageKind
 
 
 @pytest.fixture

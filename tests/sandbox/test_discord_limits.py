@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.discord.limits import (
+from sandbox.discord.limits.buckets import (
     CREATE_MESSAGE,
     EDIT_MESSAGE,
     LIMIT_PRESETS,

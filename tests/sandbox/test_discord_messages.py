@@ -6,8 +6,8 @@ import discord
 import pytest
 from discord_client import Client, connected, pointed_at
 
-from sandbox.discord.api import CREATE_MESSAGE, EDIT_MESSAGE
-from sandbox.discord.scene import SceneError
+from sandbox.discord.rest.api import CREATE_MESSAGE, EDIT_MESSAGE
+from sandbox.discord.scene.scene import SceneError
 from sandbox.discord.server import DiscordSandbox
 
 

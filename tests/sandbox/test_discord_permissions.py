@@ -6,13 +6,13 @@ import discord
 import pytest
 from discord_client import Client, Http, connected
 
-from sandbox.discord.limits import LIMIT_PRESETS
-from sandbox.discord.model import Channel
-from sandbox.discord.permissions import Overwrite, OverwriteKind, Permission
-from sandbox.discord.scene import SceneError
+from sandbox.discord.limits.buckets import LIMIT_PRESETS
+from sandbox.discord.scene.scene import SceneError
+from sandbox.discord.scene.users import ScriptedGuild, ScriptedUser
 from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.settings import Settings
-from sandbox.discord.users import ScriptedGuild, ScriptedUser
+from sandbox.discord.world.model import Channel
+from sandbox.discord.world.permissions import Overwrite, OverwriteKind, Permission
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import discord
 import pytest
 from discord_client import Client, Http
 
-from sandbox.discord.mentions import Named, find_mentions
-from sandbox.discord.model import Channel
-from sandbox.discord.permissions import Permission
+from sandbox.discord.scene.users import ScriptedGuild, ScriptedUser
 from sandbox.discord.server import DiscordSandbox
-from sandbox.discord.users import ScriptedGuild, ScriptedUser
+from sandbox.discord.world.mentions import Named, find_mentions
+from sandbox.discord.world.model import Channel
+from sandbox.discord.world.permissions import Permission
 
 NONE = {"parse": []}
 

@@ -9,13 +9,13 @@ import discord
 import pytest
 from discord_client import Client, Http, connected
 
-from sandbox.discord.api import CREATE_MESSAGE, EDIT_MESSAGE, TYPING
-from sandbox.discord.limits import LIMIT_PRESETS
-from sandbox.discord.protocol import GatewaySettings
-from sandbox.discord.routes import Routes
+from sandbox.discord.gateway.protocol import GatewaySettings
+from sandbox.discord.limits.buckets import LIMIT_PRESETS
+from sandbox.discord.rest.api import CREATE_MESSAGE, EDIT_MESSAGE, TYPING
+from sandbox.discord.rest.routes import Routes
+from sandbox.discord.scene.users import ScriptedUser
 from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.settings import Settings
-from sandbox.discord.users import ScriptedUser
 
 
 @pytest.fixture

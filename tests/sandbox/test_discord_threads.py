@@ -4,9 +4,9 @@ import discord
 import pytest
 from discord_client import Client, Http, connected
 
-from sandbox.discord.model import Channel, MessageKind
+from sandbox.discord.scene.users import ScriptedGuild, ScriptedUser
 from sandbox.discord.server import DiscordSandbox
-from sandbox.discord.users import ScriptedGuild, ScriptedUser
+from sandbox.discord.world.model import Channel, MessageKind
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import aiohttp
 import pytest
 
-from sandbox.discord.model import Content, Draft
-from sandbox.discord.scene import SceneError
+from sandbox.discord.scene.scene import SceneError
 from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.settings import Settings
 from sandbox.discord.snowflake import DISCORD_EPOCH, Snowflakes, snowflake
+from sandbox.discord.world.model import Content, Draft
 
 
 def test_snowflakes_grow_and_tell_their_time() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.app import App
-from bot.config import load
-from bot.history import History
+from bot.settings.load import load
+from bot.store.history import History
 
 if TYPE_CHECKING:
-    from bot.schema import Turn
-    from bot.settings import Settings
+    from bot.settings.sections import Settings
+    from bot.store.schema import Turn
 
 
 class ForgetfulHistory(History):

@@ -17,19 +17,19 @@ from bot.platforms.discord.login import log_in, may_read_everything, start_advic
 from bot.platforms.discord.places import Places
 from bot.platforms.discord.slash import SlashCommands
 from bot.platforms.discord.surface import ACTIONS, BOT, DiscordSurface
-from bot.replicas import Group
+from bot.replicas.base import Group
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.history import History
-    from bot.replicas import Replicas
+    from bot.replicas.base import Replicas
     from bot.reply.surface import Surface
-    from bot.schema import Turn
-    from bot.settings import DiscordSettings
-    from bot.turns import Turns
+    from bot.settings.sections import DiscordSettings
+    from bot.store.history import History
+    from bot.store.schema import Turn
+    from bot.turns.run import Turns
 
 log = structlog.get_logger(__name__)
 

@@ -13,11 +13,11 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot import texts
-from bot.commands import COMMANDS
+from bot.chat.commands import COMMANDS
 from bot.platforms.discord import calls, errors
 
 if TYPE_CHECKING:
-    from bot.settings import DiscordSettings
+    from bot.settings.sections import DiscordSettings
 
 log = structlog.get_logger(__name__)
 

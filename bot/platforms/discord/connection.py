@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Final
 import discord
 import structlog
 
-from bot.platform import PlatformError
 from bot.platforms.discord import errors
 from bot.platforms.discord.client import ShardClient
 from bot.platforms.discord.intake import Intake
 from bot.platforms.discord.login import log_in
 from bot.platforms.discord.missed import Missed
+from bot.turns.platform import PlatformError
 
 if TYPE_CHECKING:
-    from bot.history import History
     from bot.platforms.discord.client import Shard
     from bot.platforms.discord.identify import Identify
     from bot.platforms.discord.incoming import Reader
     from bot.platforms.discord.slash import SlashCommands
-    from bot.settings import DiscordSettings
-    from bot.turns import Turns
+    from bot.settings.sections import DiscordSettings
+    from bot.store.history import History
+    from bot.turns.run import Turns
 
 log = structlog.get_logger(__name__)
 

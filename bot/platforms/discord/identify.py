@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bot.replicas import Replicas
+    from bot.replicas.base import Replicas
 
 INTERVAL: Final = 5.5
 """Seconds between two sessions. Documented: one IDENTIFY in 5 s for each rest of a shard's number

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import discord
 
-from bot import prompt
-from bot.commands import Command, CommandName, parse
-from bot.messages import ChatKey, Incoming, Sender, TurnKey
+from bot.chat.commands import Command, CommandName, parse
+from bot.chat.incoming import Incoming, Sender
+from bot.chat.keys import ChatKey, TurnKey
+from bot.conversation import prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -9,15 +9,16 @@ from weakref import WeakValueDictionary
 import discord
 import structlog
 
-from bot import prompt
-from bot.messages import Incoming, Sender, TurnKey
+from bot.chat.incoming import Incoming, Sender
+from bot.chat.keys import TurnKey
+from bot.conversation import prompt
 from bot.platforms.discord import errors
-from bot.schema import After
+from bot.store.schema import After
 
 if TYPE_CHECKING:
-    from bot.history import History
     from bot.platforms.discord.incoming import Reader
-    from bot.turns import Turns
+    from bot.store.history import History
+    from bot.turns.run import Turns
 
 log = structlog.get_logger(__name__)
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import discord
 import structlog
 
-from bot.platform import PlatformError
 from bot.platforms.discord import errors
+from bot.turns.platform import PlatformError
 from providers.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.platforms.discord.client import Client
-    from bot.settings import DiscordSettings
+    from bot.settings.sections import DiscordSettings
 
 C = TypeVar("C", bound="Client")
 

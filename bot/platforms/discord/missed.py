@@ -16,16 +16,16 @@ import discord
 import structlog
 from discord.utils import snowflake_time, time_snowflake, utcnow
 
-from bot.messages import BotKey
+from bot.chat.keys import BotKey
 from bot.platforms.discord import errors
 from bot.platforms.discord.incoming import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container, Iterator
 
-    from bot.history import History
-    from bot.messages import TurnKey
+    from bot.chat.keys import TurnKey
     from bot.platforms.discord.client import Shard
+    from bot.store.history import History
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from bot.platforms.discord.calls import Exchange, returned
 from bot.reply.surface import SurfaceError
 
 if TYPE_CHECKING:
-    from bot.messages import ChatKey
+    from bot.chat.keys import ChatKey
 
 MOST: Final = 1000
 """Channels that are remembered."""

@@ -21,10 +21,11 @@ from bot.platforms.discord.surface import ANSWERED
 from bot.reply.surface import NotAppliedError, SurfaceError, UnknownFateError
 
 if TYPE_CHECKING:
-    from bot.history import History
-    from bot.messages import Incoming, TurnKey
-    from bot.schema import Turn
-    from bot.turns import Turns
+    from bot.chat.incoming import Incoming
+    from bot.chat.keys import TurnKey
+    from bot.store.history import History
+    from bot.store.schema import Turn
+    from bot.turns.run import Turns
 
 log = structlog.get_logger(__name__)
 

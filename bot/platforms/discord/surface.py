@@ -27,7 +27,7 @@ from bot.reply.surface import (
 if TYPE_CHECKING:
     from bot.platforms.discord.places import Places
     from bot.reply.surface import Allowance, Markup, Rendered
-    from bot.schema import Turn
+    from bot.store.schema import Turn
 
 log = structlog.get_logger(__name__)
 

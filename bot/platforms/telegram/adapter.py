@@ -17,8 +17,7 @@ from telegram.error import (
     TelegramError,
 )
 
-from bot.commands import COMMANDS
-from bot.platform import PlatformError
+from bot.chat.commands import COMMANDS
 from bot.platforms.telegram import errors
 from bot.platforms.telegram.incoming import read
 from bot.platforms.telegram.parsing import parse
@@ -27,17 +26,18 @@ from bot.platforms.telegram.request import AiohttpRequest, proxy_for
 from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace
+from bot.turns.platform import PlatformError
 from providers.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.messages import Incoming
+    from bot.chat.incoming import Incoming
     from bot.platforms.telegram.webhook import Webhook
-    from bot.replicas import Replicas
+    from bot.replicas.base import Replicas
     from bot.reply.surface import Surface
-    from bot.schema import Turn
-    from bot.settings import TelegramSettings
+    from bot.settings.sections import TelegramSettings
+    from bot.store.schema import Turn
 
 T = TypeVar("T")
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from telegram.constants import ChatType, MessageEntityType
 from telegram.helpers import effective_message_type
 
-from bot import prompt
-from bot.commands import parse
-from bot.messages import ChatKey, Incoming, Sender, TurnKey
+from bot.chat.commands import parse
+from bot.chat.incoming import Incoming, Sender
+from bot.chat.keys import ChatKey, TurnKey
+from bot.conversation import prompt
 from bot.platforms.telegram import forwarded
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from telegram import Bot
 
-    from bot.messages import Incoming
+    from bot.chat.incoming import Incoming
 
 T = TypeVar("T")
 

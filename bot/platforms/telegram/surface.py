@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from telegram import Bot
 
-    from bot.messages import TurnKey
+    from bot.chat.keys import TurnKey
     from bot.reply.surface import Markup, Rendered
 
 T = TypeVar("T")

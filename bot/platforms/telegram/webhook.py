@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from telegram import Bot, WebhookInfo
 
-    from bot.messages import Incoming
+    from bot.chat.incoming import Incoming
     from bot.platforms.telegram.polling import Insist
 
 log = structlog.get_logger(__name__)

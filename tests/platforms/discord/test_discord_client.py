@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bot.platforms.discord.client import GUILDS_LATE, Shard, ShardClient, point_at
-from bot.settings import DiscordSettings
+from bot.settings.sections import DiscordSettings
 from sandbox.discord.server import DiscordSandbox
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bot.platforms.telegram.adapter import TelegramAdapter
-from bot.replicas import Alone
-from bot.settings import TelegramSettings
+from bot.replicas.base import Alone
+from bot.settings.sections import TelegramSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.messages import Incoming
+    from bot.chat.incoming import Incoming
 
 ME = {"id": 7, "is_bot": True, "first_name": "P", "username": "p_bot"}
 UPDATE = {

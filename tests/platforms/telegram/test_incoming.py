@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from telegram import Message, User
 
-from bot.commands import CommandName
-from bot.messages import ChatKey, Incoming
+from bot.chat.commands import CommandName
+from bot.chat.keys import ChatKey
 from bot.platforms.telegram.incoming import read
+
+if TYPE_CHECKING:
+    from bot.chat.incoming import Incoming
 
 BOT = User(7, "Parlance", is_bot=True, username="ParlanceBot")
 ADA = {"id": 9, "is_bot": False, "first_name": "Ada", "last_name": "L."}

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telegram import Bot
 
-from bot.messages import ChatKey, Incoming, Sender, TurnKey
+from bot.chat.incoming import Incoming, Sender
+from bot.chat.keys import ChatKey, TurnKey
 from bot.platforms.telegram.polling import Offset, Polling, backoff
 
 if TYPE_CHECKING:

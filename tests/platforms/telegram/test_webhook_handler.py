@@ -24,7 +24,7 @@ from sandbox.telegram.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from bot.messages import Incoming
+    from bot.chat.incoming import Incoming
 
 URL = "https://bot.example/tg"
 SECRET = "s3cret"

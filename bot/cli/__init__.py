@@ -1,0 +1,1 @@
+"""Commands that work on an installation from a shell."""

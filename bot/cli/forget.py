@@ -1,0 +1,177 @@
+"""`parlance forget`: a chat is erased from outside, and what is left of it is counted."""
+
+from __future__ import annotations
+
+import math
+import time
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from bot.chat.keys import ChatKey, TurnKey
+from bot.control.stop import stop_signal
+from bot.replicas import cluster
+from bot.replicas.base import EVERYBODY
+from bot.store import databases as storage
+from bot.store import erasure, queues, upgrade
+from bot.store.schema import lessons, posted, turns
+from providers.redact import one_line, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATIENCE: Final = 10.0
+"""Seconds for answers that replicas are writing to end."""
+NEAR: Final = 5
+"""Chats that are named where the one that was given is not known."""
+_IDS: Final = ("workflow_uuid", "destination_uuid")
+"""The columns of the queue's tables that name a turn."""
+
+
+class ForgetError(Exception):
+    """Nothing was erased; the message is one line that names the mend."""
+
+
+class Erased(NamedTuple):
+    table: str
+    rows: int
+    left: int
+
+
+def forget(url: str, text: str) -> list[Erased]:
+    """Erase the chat that `text` names from the databases at `url`.
+
+    Raises ForgetError where there is no such chat, StorageError where they can't be used.
+    """
+    databases = storage.Databases.at(url)
+    chat = _chat(text)
+    try:
+        with databases.claim():
+            return _forget(databases, chat)
+    except storage.InUseError as error:
+        raise ForgetError(f"{error.what}; write /forget in the chat, or stop the bot") from None
+
+
+def _chat(text: str) -> ChatKey:
+    """A chat's key, or a turn's key as it stands in the log."""
+    try:
+        match text.count(":"):
+            case 4:
+                return TurnKey.parse(text).chat
+            case 3:
+                return ChatKey.parse("/".join(text.rsplit(":", 1)))
+            case _:
+                return ChatKey.parse(text)
+    except ValueError:
+        raise ForgetError(
+            f'--chat: "{text}" is no chat; give it as the log does, '
+            "as in telegram:BOT:CHAT or telegram:BOT:CHAT/THREAD"
+        ) from None
+
+
+def _forget(databases: storage.Databases, chat: ChatKey) -> list[Erased]:
+    for database in {databases.history, databases.turns}:
+        if not databases.shared and not Path(database.database or "").exists():
+            raise ForgetError(f"storage.url: there is no database at {database.database}")
+    history, queue = storage.engine(databases.history), storage.engine(databases.turns)
+    try:
+        upgrade.migrate(history)
+        rows = _Rows(history, queue, chat)
+        before = rows.counts()
+        if not any(before.values()):
+            raise ForgetError(_unknown(history, chat))
+        rows.erase_history()
+        if databases.shared:
+            rows.stop_answers()
+        rows.erase_queue()
+        left = rows.counts()
+        for engine in (history, queue):
+            storage.scrub(engine, rebuild_up_to=math.inf)
+        return [Erased(table, count, left[table]) for table, count in before.items()]
+    except sa.exc.OperationalError as error:
+        reason = one_line(redact(str(error.orig)))
+        raise storage.StorageError(f"storage.url: {reason}") from None
+    finally:
+        history.dispose()
+        queue.dispose()
+
+
+class _Rows:
+    """What the databases hold of a chat."""
+
+    def __init__(self, history: sa.Engine, queue: sa.Engine, chat: ChatKey) -> None:
+        self._history = history
+        self._queue = queue
+        self._chat = chat
+        seqs = sa.select(turns.c.seq).where(turns.c.chat == str(chat))
+        self._history_rows: dict[sa.Table, sa.ColumnElement[bool]] = {
+            turns: turns.c.chat == str(chat),
+            posted: posted.c.turn.in_(seqs),
+            lessons: lessons.c.chat == str(chat),
+        }
+        self._queue_rows = dict(self._of_queue())
+
+    def _of_queue(self) -> Iterator[tuple[sa.TableClause, sa.ColumnElement[bool]]]:
+        """Its tables that name turns, as they are: their number grows with DBOS's releases."""
+        schema = queues.SCHEMA if storage.is_postgresql(self._queue.url) else None
+        prefix = f"{self._chat}:"
+        known = sa.inspect(self._queue)
+        for name in sorted(known.get_table_names(schema), key="workflow_status".__eq__):
+            columns = {column["name"] for column in known.get_columns(name, schema)}
+            for column in columns.intersection(_IDS):
+                table = sa.table(name, sa.column(column), sa.column("status"), schema=schema)
+                id_ = table.c[column]
+                yield table, sa.func.substr(id_, 1, len(prefix)) == prefix
+
+    def counts(self) -> dict[str, int]:
+        """Rows by table."""
+        parts = ((self._history, self._history_rows), (self._queue, self._queue_rows))
+        found: dict[str, int] = {}
+        for engine, tables in parts:
+            with engine.connect() as db:
+                for table, mine in tables.items():
+                    count = sa.select(sa.func.count()).select_from(table).where(mine)
+                    found[table.name] = db.execute(count).scalar_one()
+        return found
+
+    def erase_history(self) -> None:
+        with self._history.begin() as db:
+            asked = sa.select(turns.c.key).where(turns.c.chat == str(self._chat))
+            newest = max(
+                (TurnKey.parse(key).number for key in db.execute(asked).scalars()), default=0
+            )
+            erasure.forget(db, str(self._chat), newest)
+
+    def stop_answers(self) -> None:
+        """Have replicas stop what they write in the chat, and wait until they have."""
+        text = cluster.notice("forget", EVERYBODY, stop_signal(self._chat))
+        with self._history.begin() as db:
+            db.execute(sa.select(sa.func.pg_notify(cluster.CHANNEL, text)))
+        until = time.monotonic() + PATIENCE
+        while self._under_way() and time.monotonic() < until:
+            time.sleep(0.1)
+
+    def _under_way(self) -> bool:
+        for table, mine in self._queue_rows.items():
+            if table.name == "workflow_status":
+                begun = sa.select(table).where(mine, table.c.status.in_(("ENQUEUED", "PENDING")))
+                with self._queue.connect() as db:
+                    return db.execute(begun.limit(1)).first() is not None
+        return False
+
+    def erase_queue(self) -> None:
+        with self._queue.begin() as db:
+            for table, mine in self._queue_rows.items():
+                db.execute(sa.delete(table).where(mine))
+
+
+def _unknown(history: sa.Engine, chat: ChatKey) -> str:
+    known: list[str] = []
+    with history.connect() as db:
+        while some := erasure.chats(db, known[-1] if known else ""):
+            known += some
+    near = get_close_matches(str(chat), known, n=NEAR)
+    hint = f"; near are {', '.join(near)}" if near else ""
+    return f'--chat: nothing is kept of "{chat}"{hint}'

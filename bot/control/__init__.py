@@ -1,0 +1,1 @@
+"""What reaches the turns of a chat from outside: a stop, a /forget."""

@@ -1,0 +1,1 @@
+"""What is kept: what was said, and which turns are owed."""

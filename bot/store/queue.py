@@ -1,0 +1,429 @@
+"""The turn queue: what was put here runs once and in order, whatever happens to the process.
+
+The only file that knows DBOS, and queues.py the table in which it keeps turns. A turn is a workflow
+without steps: its inputs and results live in the history database and running it again is harmless,
+so the queue keeps nothing but which turns are still owed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections import Counter
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+from dbos import DBOS, DBOSClient, Queue, SetEnqueueOptions, SetWorkflowID
+
+# Private: the queue has no wake-up of its own, and waiting for its poll would cost half a second
+# a turn. tests/store/test_queue.py fails when these change.
+from dbos._core import execute_dequeued_workflow
+from dbos._dbos import _get_dbos_instance
+from dbos._utils import GlobalParams, generate_uuid
+
+from bot.chat.keys import TurnKey
+from bot.replicas.base import WAKE
+from bot.store import databases as storage
+from bot.store import queues
+from bot.store.queues import queue_of
+from providers.redact import one_line, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bot.chat.keys import BotKey
+    from bot.replicas.base import Replicas, Signal
+
+log = structlog.get_logger(__name__)
+_DBOS_LOG = logging.getLogger("dbos")
+
+APP = "parlance"
+"""As DBOS knows this program in its tables."""
+WORKFLOW = "turn"
+STEPS = "turn-1"
+"""Names the course of a turn. A release that changes it must run the old course to its end."""
+THREADS = 8
+"""For DBOS's own database work; the turns themselves run on the event loop."""
+POLL = 1.0
+"""Seconds between two looks at the queue, for what no wake-up announced."""
+DONE = ["SUCCESS", "ERROR", "CANCELLED"]
+"""DBOS's words for what is not owed any more."""
+PATIENCE = 10.0
+"""Seconds for turns that were stopped to end."""
+
+
+class TurnQueue:
+    """Durable, exactly one for a process (DBOS is a process-wide singleton).
+
+    Replicas share it. A turn is put where its lane is at home, so that a chat stays with the
+    replica that knows its limits; whoever comes first may run it all the same, if it is logged in
+    as the turn's bot.
+    """
+
+    def __init__(
+        self, database: sa.URL, run: Callable[[TurnKey], Awaitable[None]], replicas: Replicas
+    ) -> None:
+        """`run` answers a turn; it must be safe to run again after a crash."""
+        self._run = run
+        self._replicas = replicas
+        self._engine = storage.engine(database)
+        sa.event.listen(self._engine, "handle_error", _try_again, retval=True)
+        self._running: set[asyncio.Task[object]] = set()
+        self._wakes: set[asyncio.Task[None]] = set()
+        self._waking = asyncio.Lock()
+        # SQLite takes one writer, and whoever meets another sleeps for milliseconds at a time.
+        shared = storage.is_postgresql(database)
+        self._writing = nullcontext() if shared else asyncio.Lock()
+        self._wake_owed: set[str] = set()
+        """The bots' queues of which a claim is asked for that has not begun: it will see what is
+        put until then."""
+        self._unbegun: Counter[str] = Counter()
+        """By queue: turns known to be put that did not begin here, at most. While there are any,
+        the end of a turn may free the lane of one. What is not known of waits for the poll."""
+        self._closed = False
+        """No turn is begun any more."""
+        _DBOS_LOG.addFilter(_first_line)
+        DBOS(
+            config={
+                "name": APP,
+                "system_database_url": _plain(database),
+                "system_database_engine": self._engine,
+                "application_version": STEPS,
+                "executor_id": replicas.id,
+                "max_executor_threads": THREADS,
+                "log_level": "WARNING",
+            }
+        )
+
+        @DBOS.workflow(name=WORKFLOW)
+        async def turn(key: str) -> None:
+            await self._turn(key)
+
+        self._workflow = turn
+        # Of all the queues there are: those of the bots as which we are logged in, once we are.
+        DBOS.listen_queues([])
+        self._queues: dict[str, Queue] = {}
+        """Those, by their names."""
+        replicas.hear(WAKE, self._woken)
+
+    async def start(self) -> None:
+        """Take turns; those of a bot are run once it is opened."""
+        # Before it is launched: it then goes on with what an earlier process has begun.
+        await asyncio.to_thread(queues.move_old, self._engine)
+        # Launched on the event loop's own thread, so that turns run on this loop.
+        DBOS.launch()
+
+    async def open(self, bot: BotKey) -> None:
+        """Run the turns of `bot` here, those that an earlier process left unfinished included."""
+        name = queue_of(bot)
+        while name not in self._queues:
+            try:
+                self._queues[name] = await DBOS.register_queue_async(
+                    name,
+                    partition_concurrency=1,
+                    polling_interval_sec=POLL,
+                    on_conflict="always_update",
+                )
+            except sa.exc.OperationalError as error:
+                reason = one_line(redact(str(error.orig)))
+                log.warning("the queue can't be used; trying again", reason=reason)
+                await asyncio.sleep(POLL)
+        _listening().append(name)
+        left = await DBOS.list_workflows_async(
+            queue_name=name, status="ENQUEUED", load_input=False, load_output=False
+        )
+        self._wake(name, unbegun=len(left))
+
+    async def owed(self) -> Counter[BotKey]:
+        """How many turns each bot owes, those of other replicas included."""
+        left = await DBOS.list_workflows_async(
+            name=WORKFLOW, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+        )
+        return Counter(TurnKey.parse(turn.workflow_id).chat.account for turn in left)
+
+    async def put(self, key: TurnKey, *, lane: str, order: int, here: bool = False) -> None:
+        """Owe an answer to `key`; on return, no crash can lose it.
+
+        Turns of one lane run one after another, by `order`. A key that was put before is not
+        put again. With `here` this replica looks for it first, wherever its lane is at home.
+        """
+        bot = key.chat.account
+        name = queue_of(bot)
+        with SetWorkflowID(str(key)), SetEnqueueOptions(queue_partition_key=lane, priority=order):
+            async with self._writing:
+                await DBOS.enqueue_workflow_async(name, self._workflow, str(key))
+        home = self._replicas.id if here else self._replicas.home(lane, bot)
+        if home == self._replicas.id:
+            self._wake(name, unbegun=1)
+        else:
+            await self._replicas.tell(home, {"kind": WAKE, "queue": name})
+
+    @property
+    def running(self) -> int:
+        """Turns under way."""
+        return len(self._running)
+
+    async def drain(self) -> None:
+        """Begin no turn any more, and return when those under way have ended."""
+        self._begin_no_more()
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def cut(self) -> None:
+        """Cut the turns under way here: they are still owed."""
+        # It warns of each turn that is cut, which is what is meant to happen here.
+        level = _DBOS_LOG.level
+        _DBOS_LOG.setLevel(logging.ERROR)
+        for turn in self._running:
+            # A cancelled task writes nothing down as done, unlike a cancelled workflow.
+            turn.cancel()
+        await asyncio.gather(*self._running, *self._wakes, return_exceptions=True)
+        _DBOS_LOG.setLevel(level)
+
+    async def adopt(self, replica: str) -> int:
+        """Owe the turns that `replica` has begun anew; return how many they are.
+
+        It must be dead, or its turns cut.
+        """
+        begun = await DBOS.list_workflows_async(
+            status="PENDING", executor_id=replica, load_input=False, load_output=False
+        )
+        for name, ids in queues.by_queue(turn.workflow_id for turn in begun).items():
+            await DBOS.resume_workflows_async(ids, queue_name=name)
+            self._wake(name, unbegun=len(ids))
+        # It may have been of an earlier release, and nobody else runs what waited for it.
+        await asyncio.to_thread(queues.move_old, self._engine)
+        return len(begun)
+
+    async def owners(self) -> set[str]:
+        """The replicas that have begun turns."""
+        begun = await DBOS.list_workflows_async(
+            status="PENDING", load_input=False, load_output=False
+        )
+        return {turn.executor_id for turn in begun if turn.executor_id}
+
+    async def forget(self, until: TurnKey) -> None:
+        """Forget what was put here for the chat of `until` before it.
+
+        Turns that run are waited for: they must have been stopped.
+        """
+        begun_at = time.monotonic()
+        while True:
+            ids = await self._of_chat_before(until)
+            await DBOS.delete_workflows_async(ids.pop(True, []))
+            if not ids or time.monotonic() - begun_at > PATIENCE:
+                break
+            await asyncio.sleep(0.1)
+        try:
+            await asyncio.to_thread(storage.scrub, self._engine)
+        except Exception as error:  # noqa: BLE001 - there are only ids
+            log.warning("ids may be left in the queue's file", reason=one_line(redact(str(error))))
+
+    async def _of_chat_before(self, until: TurnKey) -> dict[bool, list[str]]:
+        """The turns of its chat, by whether they are done."""
+        found: dict[bool, list[str]] = {}
+        for turn in await DBOS.list_workflows_async(
+            workflow_id_prefix=f"{until.chat}:", load_input=False, load_output=False
+        ):
+            if TurnKey.parse(turn.workflow_id).number < until.number:
+                found.setdefault(turn.status in DONE, []).append(turn.workflow_id)
+        return found
+
+    async def prune(self, before: float, most: int) -> int:
+        """Forget turns that are done and were put `before`, `most` at once; return how many.
+
+        `before`: seconds since the epoch. A key of such a turn that is put again runs again.
+        """
+        done = await DBOS.list_workflows_async(
+            status=DONE,
+            end_time=datetime.fromtimestamp(before, UTC).isoformat(),
+            limit=most,
+            load_input=False,
+            load_output=False,
+        )
+        await DBOS.delete_workflows_async([turn.workflow_id for turn in done])
+        return len(done)
+
+    async def close(self) -> None:
+        """Cut the turns under way: they are still owed, and go on in another process."""
+        self._begin_no_more()
+        await self.cut()
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        self._engine.dispose()
+
+    def _begin_no_more(self) -> None:
+        self._closed = True
+        # It warns of each turn that is cut, which is what is meant to happen here.
+        _DBOS_LOG.setLevel(logging.ERROR)
+        # Its own polls would go on to claim turns, and so keep them from other processes.
+        for stop in _get_dbos_instance().background_thread_stop_events:
+            stop.set()
+
+    async def _turn(self, key: str) -> None:
+        if self._closed:
+            raise asyncio.CancelledError  # Still owed: it runs in the next process.
+        task = asyncio.current_task()
+        assert task is not None
+        turn = TurnKey.parse(key)
+        name = queue_of(turn.chat.account)
+        self._running.add(task)
+        self._unbegun[name] = max(0, self._unbegun[name] - 1)
+        # The task ends once DBOS has written down that the turn is done: its lane is free then.
+        task.add_done_callback(partial(self._ended, name))
+        try:
+            await self._run(turn)
+        except Exception:
+            # The turn is over: run again, it would fail again and hold up its lane.
+            log.exception("turn failed", turn=key)
+
+    def _ended(self, name: str, task: asyncio.Task[object]) -> None:
+        self._running.discard(task)
+        if self._unbegun[name]:
+            self._wake(name)
+
+    async def _woken(self, signal: Signal) -> None:
+        # Not all say which: then any may have turns.
+        for name in self._queues:
+            if signal.get("queue", name) == name:
+                self._wake(name, unbegun=1)
+
+    def _wake(self, name: str, *, unbegun: int = 0) -> None:
+        """Look into that queue, where so many more turns may wait than was known."""
+        if self._closed or name not in self._queues:
+            return
+        self._unbegun[name] += unbegun
+        if name in self._wake_owed:
+            return
+        self._wake_owed.add(name)
+        task = asyncio.create_task(self._claim(name))
+        self._wakes.add(task)
+        task.add_done_callback(self._wakes.discard)
+
+    async def _claim(self, name: str) -> None:
+        # Those that are being put go first: one look finds them all.
+        async with self._waking, self._writing:
+            self._wake_owed.discard(name)
+            try:
+                claimed = await asyncio.to_thread(_claim_and_start, self._queues[name])
+                if not claimed and not self._running:
+                    self._unbegun[name] = 0  # They were done before, or run elsewhere.
+            except Exception as error:  # noqa: BLE001 - the queue's own poll tries again
+                reason = one_line(redact(str(error)))
+                log.warning("the queue can't be read; trying again", reason=reason)
+
+
+class Owed(NamedTuple):
+    """A turn that is not done, as the queue was given it."""
+
+    key: str
+    lane: str
+    order: int
+
+
+def owed(database: sa.URL) -> list[Owed]:
+    """All turns that the queue in `database` still owes, while no process runs them."""
+    if not storage.exists(database):
+        return []
+    engine = storage.engine(database)
+    client = DBOSClient(system_database_engine=engine, application_name=APP)
+    try:
+        found = client.list_workflows(
+            name=WORKFLOW, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+        )
+    finally:
+        client.destroy()
+        engine.dispose()
+    return [
+        Owed(turn.workflow_id, turn.queue_partition_key or "", turn.priority or 0) for turn in found
+    ]
+
+
+def owe(database: sa.URL, turns: Sequence[Owed]) -> None:
+    """Put `turns` into the queue in `database`, where it does not know them; it runs none."""
+    if not turns:
+        return
+    DBOS.migrate(_plain(database))
+    engine = storage.engine(database)
+    client = DBOSClient(system_database_engine=engine, application_name=APP)
+    try:
+        for turn in turns:
+            client.enqueue(
+                {
+                    "queue_name": queue_of(TurnKey.parse(turn.key).chat.account),
+                    "workflow_name": WORKFLOW,
+                    "workflow_id": turn.key,
+                    "app_version": STEPS,
+                    "queue_partition_key": turn.lane,
+                    "priority": turn.order,
+                },
+                turn.key,
+            )
+    finally:
+        client.destroy()
+        engine.dispose()
+
+
+def _try_again(context: sa.engine.ExceptionContext) -> Exception | None:
+    """A full disk is waited for, as a locked database is: DBOS repeats that for ever.
+
+    A turn whose end it could not write down otherwise would hold up its lane until the next start.
+    """
+    error = context.original_exception
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
+        locked = sqlite3.OperationalError(f"database is locked: {error}")
+        return sa.exc.OperationalError(None, None, locked)
+    return None
+
+
+def _first_line(record: logging.LogRecord) -> bool:
+    """DBOS says that the database is away in whole tracebacks."""
+    line = record.getMessage().partition("\n")[0]
+    record.msg, record.args = line.removesuffix("Traceback (most recent call last):"), ()
+    return True
+
+
+def _plain(database: sa.URL) -> str:
+    """The URL as DBOS wants it, which names no driver."""
+    return database.set(drivername=database.get_backend_name()).render_as_string(
+        hide_password=False
+    )
+
+
+def _listening() -> list[str]:
+    """The names of the queues that DBOS polls; it looks at the list before each search for them."""
+    names = _get_dbos_instance()._listening_queues  # noqa: SLF001 - see the imports
+    assert names is not None
+    return names
+
+
+def _claim_and_start(queue: Queue) -> int:
+    """What DBOS's queue thread does at each poll, done now and in fewer queries.
+
+    Returns how many turns it claimed. The queue's settings are known, and that a turn which names
+    no release may be run by this one.
+    """
+    dbos = _get_dbos_instance()
+    owner = generate_uuid()
+    system = dbos._sys_db  # noqa: SLF001 - see the imports
+    claimed = system.start_queued_partitioned_workflows(
+        queue,
+        GlobalParams.executor_id,
+        GlobalParams.app_version,
+        owner_xid=owner,
+        is_latest_version=True,
+    )
+    for status in system.get_workflow_statuses(claimed) if claimed else ():
+        try:
+            execute_dequeued_workflow(dbos, status, owner)
+        except Exception:
+            # The others are claimed too, and nobody else would start them.
+            turn = status["workflow_uuid"]
+            log.exception("turn not started; it goes on at the next start", turn=turn)
+    return len(claimed)

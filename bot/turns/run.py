@@ -1,0 +1,404 @@
+"""One turn: incoming message -> history -> provider -> reply."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bot import texts
+from bot.chat.commands import CommandName
+from bot.control import forget as forgetting
+from bot.conversation import prompt
+from bot.conversation.window import ContextWindow
+from bot.reply.deliver import Delivered, Reply
+from bot.store.schema import Outcome
+from bot.turns import recovery
+from bot.turns.answer import Answer
+from providers.base import (
+    ContextTooLongError,
+    Finish,
+    FinishReason,
+    TextDelta,
+    Usage,
+)
+from providers.chain import Resumed
+
+if TYPE_CHECKING:
+    from bot.access.people import Access
+    from bot.chat.incoming import Incoming
+    from bot.chat.keys import ChatKey, TurnKey
+    from bot.control.stop import Control
+    from bot.operations.metrics import Metrics, Watch
+    from bot.replicas.base import Lease
+    from bot.settings.sections import ChatSettings
+    from bot.store.history import History
+    from bot.store.queue import TurnQueue
+    from bot.store.schema import After, Turn
+    from bot.turns.platform import Platform
+    from providers.chain import Chain
+
+log = structlog.get_logger(__name__)
+
+LONGEST_BACKOFF = 30.0
+"""Seconds between two tries to keep a message."""
+SAY = "say"
+"""The command of a turn that only says what stands for its question."""
+IN_ORDER = frozenset({CommandName.NEW, CommandName.RETRY})
+"""Commands that wait for the answers before them; the others are carried out at once."""
+
+
+_SAID = {
+    CommandName.START.value: texts.START,
+    CommandName.NEW.value: texts.NEW_CONVERSATION,
+    CommandName.RETRY.value: texts.NOTHING_TO_RETRY,
+    CommandName.FORGET.value: texts.FORGOTTEN,
+}
+
+
+class _TurnLedger:
+    def __init__(self, history: History, turn: Turn) -> None:
+        self._history = history
+        self._turn = turn
+
+    async def posted(self, number: int, message: str) -> None:
+        await self._history.add_message(self._turn, number, message)
+
+    async def removed(self, message: str) -> None:
+        await self._history.remove_message(self._turn, message)
+
+
+class Turns:
+    """Takes messages in and answers them, across all platforms."""
+
+    def __init__(
+        self,
+        *,
+        history: History,
+        chain: Chain,
+        access: Access,
+        control: Control,
+        chat: ChatSettings,
+        lease: Lease,
+        metrics: Metrics,
+    ) -> None:
+        self.queue: TurnQueue
+        """Set by the composition root: the queue needs `run` before it can be made."""
+        self.platforms: dict[str, Platform] = {}
+        self._history = history
+        self._chain = chain
+        self._access = access
+        self._control = control
+        self._chat = chat
+        self._lease = lease
+        self._metrics = metrics
+        self._context = ContextWindow(history, chat)
+        self.partials = recovery.Partials(history.save_partials, lease)
+        self._started_at = time.time()
+        self._waiting: set[asyncio.Task[object]] = set()
+        """Turns whose platform can't be spoken to yet."""
+
+    async def take(self, incoming: Incoming, after: After | None = None) -> bool:
+        """Owe `incoming` an answer; False where it gets none.
+
+        On return no crash can lose it, and it may be acknowledged: what can't be kept is tried
+        again, more and more slowly. The conversation goes on from `after`; None: from the turn
+        before it in its chat. Taking the same message again changes nothing.
+        """
+        for failures in count():
+            try:
+                return await self._take(incoming, after)
+            except Exception:
+                log.exception("a message can't be kept; trying again", turn=str(incoming.key))
+                await asyncio.sleep(min(LONGEST_BACKOFF, 2.0**failures))
+        raise AssertionError
+
+    async def _take(self, incoming: Incoming, after: After | None) -> bool:
+        key, command = incoming.key, incoming.command
+        if incoming.group and command and command.name is CommandName.UNKNOWN:
+            return False  # It may be meant for another bot.
+        if not self._access.allows(key.chat.platform, incoming.sender.id):
+            # All threads of a channel are one place to be told it in.
+            if _keeps_back_refusal(incoming):
+                return False
+            place = replace(key.chat, thread="")
+            notice = self._access.stranger_notice(place, incoming.sender.id)
+            if notice is None:
+                return False
+            return await self._owe(incoming, notice, SAY)
+        question, asked = self._meaning(incoming)
+        if asked == SAY and _keeps_back_refusal(incoming):
+            return False
+        return await self._owe(incoming, question, asked, None if asked else after)
+
+    def _meaning(self, incoming: Incoming) -> tuple[str, str]:
+        """The question and the command that `incoming` stands for."""
+        command = incoming.command
+        if command and command.name is CommandName.FORGET and not self._may_forget(incoming):
+            return texts.FORGET_IS_FOR_ADMINS, SAY
+        if command:
+            return command.word, command.name.value
+        if incoming.text.strip():
+            return prompt.question(incoming), ""
+        return texts.TEXT_ONLY, SAY
+
+    def _may_forget(self, incoming: Incoming) -> bool:
+        """What others said in a shared chat is not one person's to erase."""
+        return not incoming.group or self._access.is_admin(
+            incoming.chat.platform, incoming.sender.id
+        )
+
+    async def _owe(
+        self, incoming: Incoming, question: str, command: str = "", after: After | None = None
+    ) -> bool:
+        key, sender = incoming.key, incoming.sender.id
+        apart = incoming.side_by_side
+        turn = await self._history.ask(
+            key, question, sender=sender, command=command, after=after, own=apart
+        )
+        if turn is None:
+            return False  # It is older than the last /forget, and was delivered again.
+        lane = str(key.chat)
+        if command and command not in IN_ORDER:
+            # What is done at once waits for nothing, not even for another such command.
+            lane = str(key)
+        elif apart:
+            lane = f"{key.chat} {sender}"
+        await self.queue.put(key, lane=lane, order=turn.seq, here=incoming.here)
+        return True
+
+    async def run(self, key: TurnKey) -> None:
+        """Answer the turn, or go on where an earlier run of it was cut off."""
+        with self._metrics.turn(key.chat.platform) as watch:
+            await self._run(key, watch)
+
+    async def _run(self, key: TurnKey, watch: Watch) -> None:
+        platform = await self._platform(key.chat)
+        progress = await self._history.progress(key)
+        if progress is None or progress[0].settled:
+            return
+        turn, posted = progress
+        turn = await self._unless_too_old(turn, begun=bool(posted or turn.partial))
+        reply = self._reply(turn, platform, posted)
+        self._metrics.began(watch, turn, reply.counts)
+        if turn.outcome is not None:
+            # The model had said its last word when the earlier run was cut off.
+            reply.write(turn.answer or "")
+            instead = texts.NOTHING_TO_SEE if _asks_model(turn) else ""
+            reply.end(turn.notice or "", instead=instead)
+            delivered = await reply.deliver()
+        elif turn.command and not _asks_model(turn):
+            reply.end(await self._carry_out(turn))
+            delivered = await reply.deliver()
+        elif not turn.question:
+            delivered = Delivered.REMOVED  # Its asker took it back before its time came.
+        else:
+            delivered = await self._answer(turn, reply, watch)
+        gone = delivered is Delivered.REMOVED
+        watch.outcome = Outcome.REMOVED.value if gone else watch.outcome
+        await self._history.settle(turn, Outcome.REMOVED if gone else None)
+        if turn.command == CommandName.FORGET:
+            await self._history.drop(turn)
+        await platform.settled(turn)
+
+    async def _platform(self, chat: ChatKey) -> Platform:
+        """The platform of `chat`, once it can be spoken to as the chat's bot.
+
+        A turn whose platform can't be reached, or is another bot's, is still owed.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            platform = self.platforms.get(chat.platform)
+            if platform is None or await platform.ready() != chat.bot:
+                log.error("a turn of another bot is left to it", bot=str(chat.account))
+                await asyncio.Event().wait()
+                raise AssertionError
+        finally:
+            self._waiting.discard(task)
+        return platform
+
+    def wait_no_longer(self) -> None:
+        """Cut the turns that wait for a platform: they are still owed."""
+        for turn in self._waiting:
+            turn.cancel()
+
+    async def _unless_too_old(self, turn: Turn, *, begun: bool) -> Turn:
+        """Return `turn`, ended with a notice where it is too old to be answered after a restart."""
+        if turn.outcome is not None or not _asks_model(turn):
+            return turn
+        now, within = time.time(), self._chat.resume_within
+        if not recovery.too_old(
+            turn, begun=begun, started_at=self._started_at, now=now, within=within
+        ):
+            return turn
+        log.info("too old to be answered after a restart", turn=str(turn.key), begun=begun)
+        partial = turn.partial or ""
+        notice = texts.CUT_OFF if begun else texts.WAS_AWAY
+        await self._history.end(turn, partial, Outcome.ABANDONED, notice=notice, tokens=None)
+        return replace(turn, answer=partial, outcome=Outcome.ABANDONED, notice=notice)
+
+    def _reply(self, turn: Turn, platform: Platform, posted: list[tuple[int, str]]) -> Reply:
+        return Reply(
+            platform.surface(turn),
+            platform.gate,
+            _TurnLedger(self._history, turn),
+            nonce=str(turn.key),
+            posted=posted,
+            stood=len(turn.partial or "") if posted else 0,
+            excuse=texts.NOT_TAKEN,
+        )
+
+    async def _carry_out(self, turn: Turn) -> str:
+        """Do what a command asks for; return what to say."""
+        match turn.command:
+            case CommandName.STOP:
+                # Where there is something to stop, the answer itself says that it was stopped.
+                stopped = await self._control.stop(turn.key.chat, turn.sender)
+                return "" if stopped else texts.NOTHING_TO_STOP
+            case CommandName.FORGET:
+                await forgetting.forget(turn, self._history, self.queue, self._control)
+            case CommandName.UNKNOWN:
+                return texts.unknown_command(turn.question)
+            case CommandName.HELP:
+                return texts.help_text()
+        return _SAID.get(turn.command, turn.question)
+
+    async def _answer(self, turn: Turn, reply: Reply, watch: Watch) -> Delivered:
+        """Ask the model, and show what it says while it says it."""
+        delivering = asyncio.create_task(reply.deliver())
+        try:
+            with self._control.running(turn) as stop:
+                answer = await self._ask(turn, reply, delivering, stop)
+                await self._lease.held()  # Another replica may have gone on with it.
+                watch.outcome = answer.outcome.value
+                await self._history.end(
+                    turn,
+                    answer.text,
+                    answer.outcome,
+                    notice=answer.notice,
+                    tokens=answer.usage.output_tokens,
+                )
+                if not stop.is_set():
+                    await _first({delivering}, stop)
+            if stop.is_set() and not delivering.done():
+                # The pages that are still to come are not wanted either.
+                reply.cut(texts.STOPPED)
+            delivered = await delivering
+        finally:
+            # Cut off here only when the process ends, after the last call has returned.
+            delivering.cancel()
+        log.info(
+            "turn ended",
+            turn=str(turn.key),
+            outcome=answer.outcome.value,
+            shown=delivered.name.lower(),
+            calls=reply.counts.calls,
+            refusals=reply.counts.refusals,
+            ambiguous=reply.counts.ambiguous,
+        )
+        return delivered
+
+    async def _ask(
+        self,
+        turn: Turn,
+        reply: Reply,
+        delivering: asyncio.Task[Delivered],
+        stop: asyncio.Event,
+    ) -> Answer:
+        """Read the model to its end, or until the reader will have no more of it."""
+        answer = Answer()
+        with self.partials.writing(turn, lambda: answer.text):
+            reading = asyncio.create_task(self._read(turn, reply, answer))
+            try:
+                await _first({reading, delivering}, stop)
+            finally:
+                cut = reading.cancel()
+            # A reading that was cut closes its connection before the turn goes on.
+            await asyncio.wait({reading})
+        broken = cut or reading.exception() is not None
+        if broken and turn.partial and reply.restore(turn.partial):
+            # Less came than what stands before the reader: that stays.
+            answer.parts[:] = [turn.partial]
+        if cut and stop.is_set():
+            answer.outcome, answer.notice = Outcome.STOPPED, texts.STOPPED
+        elif cut:
+            answer.outcome = Outcome.PARTIAL  # Nobody reads on.
+        elif error := reading.exception():
+            answer.fail(error, turn)
+        if not stop.is_set() and not delivering.done():
+            reply.end(answer.notice, instead=texts.NOTHING_TO_SEE)
+        return answer
+
+    async def _read(self, turn: Turn, reply: Reply, answer: Answer) -> None:
+        # Reading is a task of its own: what its log lines name ends with it.
+        structlog.contextvars.bind_contextvars(turn=str(turn.key))
+        begun = self._gone_on_with(turn)
+        past = await self._context.past(turn, begun)
+        if begun:
+            answer.parts.append(begun)
+            reply.write(begun)
+        try:
+            await self._listen(turn, past, reply, answer)
+        except ContextTooLongError as error:
+            if not past or answer.text != begun:
+                raise
+            past = self._context.newer_half(past)
+            log.warning(
+                "conversation too long for the model; asking with its newer half",
+                reason=str(error),
+                turns=len(past),
+            )
+            await self._listen(turn, past, reply, answer)
+
+    async def _listen(self, turn: Turn, past: list[Turn], reply: Reply, answer: Answer) -> None:
+        conversation = prompt.messages(self._chat.system_prompt, past, turn)
+        answer.alone = not past
+        begun = self._gone_on_with(turn)
+        async with aclosing(self._chain.stream(conversation, begun)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(text):
+                        answer.parts.append(text)
+                        reply.write(text)
+                    case Usage():
+                        answer.usage = event
+                    case Resumed():
+                        answer.notice = texts.RESUMED
+                        answer.usage = Usage(answer.usage.input_tokens)
+                    case Finish(FinishReason.LENGTH):
+                        answer.notice = texts.LENGTH_LIMIT
+        if answer.usage.input_tokens:
+            self._context.learn(conversation, answer.usage.input_tokens)
+
+    def _gone_on_with(self, turn: Turn) -> str:
+        """What an earlier process left of the answer, where the model is asked for the rest."""
+        return (turn.partial or "") if self._chat.resume else ""
+
+
+def _keeps_back_refusal(incoming: Incoming) -> bool:
+    """Whether a refusal of `incoming` is for the log alone, where it is told then."""
+    kept_back = incoming.group and not incoming.seen
+    if kept_back:
+        log.info("a refusal is not told: nobody sees what it answers", turn=str(incoming.key))
+    return kept_back
+
+
+def _asks_model(turn: Turn) -> bool:
+    """Whether `turn` is a question that was not taken back, or a /retry of one."""
+    return bool(turn.question) and turn.command in ("", CommandName.RETRY)
+
+
+async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:
+    """Wait for the first of `tasks` to end, or for `stop`."""
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()

@@ -1,0 +1,1 @@
+"""The control API: the sandbox from outside of its process."""

@@ -1,0 +1,1 @@
+"""Guilds, channels, messages, and how they are written on the wire."""
