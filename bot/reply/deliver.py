@@ -12,7 +12,7 @@ import structlog
 
 from bot.reply.pace import Call, Priority
 from bot.reply.pages import Pages
-from bot.reply.plan import Finished, Form, Plan, Remove, Show, Step, Wait
+from bot.reply.plan import Finished, Form, Look, Plan, Remove, Show, Step, Wait
 from bot.reply.surface import (
     AlreadyPostedError,
     ChatClosedError,
@@ -37,9 +37,9 @@ log = structlog.get_logger(__name__)
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds to wait after the first failed call in a row, doubled up to the longest."""
 UNKNOWN_CREATES = 8
-"""Attempts at a page's create of which no answer came, about a minute in all. Each may leave an
-orphan; after so many in a row the platform is taken to swallow our messages and the reply is given
-up."""
+"""Attempts at a page's create of which no answer came. Each may leave an orphan, so from the second
+on they are made only while the platform takes other calls; after so many in a row it is taken to
+swallow our messages, and the reply is given up."""
 DOUBTED_AFTER = 6
 """Failed calls in a row, a quarter of a minute in all, after which the text may be their cause. It
 is if the platform shows the typing indicator, then fails the same text again, and then takes it
@@ -217,6 +217,9 @@ class Reply:
         self._gate.pace.joined(self._surface.chat)
         try:
             while not isinstance(step := self._plan.next(), Finished):
+                if isinstance(step, Look):
+                    await asyncio.sleep(0)
+                    continue
                 if isinstance(step, Wait):
                     self._news.clear()
                     await self._news.wait()
@@ -322,8 +325,9 @@ class Reply:
         if isinstance(step, Show) and step.message is None and may_be_there:
             # The excuse is not insisted on: it may be the platform after all.
             self._instead = None if step.form is Form.EXCUSE else step
-            self._count_orphan(error)
-        elif isinstance(step, Show) and self._failures + 1 >= DOUBTED_AFTER:
+            await self._wait_for_answers(error)
+            return
+        if isinstance(step, Show) and self._failures + 1 >= DOUBTED_AFTER:
             if not self._doubted and await self._answers():
                 self._doubted, self._instead = True, step
                 return
@@ -340,21 +344,27 @@ class Reply:
             other = self._instead = self._plan.otherwise(step, self._excuse)
         return other is not None
 
-    async def _answers(self) -> bool:
-        """Whether the platform takes another call for this chat."""
-        if not self._gate.may_act(self._surface.chat):
-            return False
-        try:
-            await self._surface.typing()
-        except SurfaceError:
-            return False
-        return True
-
-    def _count_orphan(self, error: SurfaceError) -> None:
+    async def _wait_for_answers(self, error: SurfaceError) -> None:
+        """After a create of unknown fate; raises `error` if there were too many of them."""
         self.counts.ambiguous += 1
         self._unknown_creates += 1
         if self._unknown_creates >= UNKNOWN_CREATES:
             raise error
+        await self._back_off(error)
+        while self._unknown_creates > 1 and not await self._answers():
+            await self._back_off(error)
+
+    async def _answers(self) -> bool:
+        """Whether the platform answers another call for this chat."""
+        while not self._gate.may_act(self._surface.chat):  # noqa: ASYNC110 - tokens come with time
+            await asyncio.sleep(TYPING_RETRY)
+        try:
+            await self._surface.typing()
+        except (NotAppliedError, UnknownFateError):
+            return False
+        except SurfaceError:
+            return True
+        return True
 
     async def _back_off(self, error: SurfaceError) -> None:
         self._failures += 1

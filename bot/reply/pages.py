@@ -41,6 +41,10 @@ _TRIES = 4
 """Borders that are tried one after another; beyond, each step leaves out twice as many. Of ordinary
 text the first always does."""
 
+_MOST_SOURCE = 16_000
+"""Characters of a page's source. A full page of links takes less; what takes more shows next to
+nothing, and would be looked at whole, to its end."""
+
 _HEADER_SHARE = 8
 """A table's header is repeated if it takes no more than one part in so many of a page."""
 
@@ -123,8 +127,9 @@ class Pages:
     def view(self, most: int | None = None) -> Sequence[Page]:
         """The pages so far, in order: closed ones, and an open one if it shows anything.
 
-        None is empty, and none is larger than the page size. Laying out stops when there are
-        `most` closed pages, so that a long text that came at once takes no long time at once.
+        None is empty, and none is larger than the page size. If there are to be `most` closed pages
+        at most, one page is broken off at a time, so that a long text that came at once takes no
+        long time at once: until it is `complete`, there is more to see.
         """
         if self._written:
             self._text += clean("".join(self._written)).replace(CONTINUED, "")
@@ -140,11 +145,11 @@ class Pages:
         return not self._changed
 
     def _lay_out(self, most: int | None) -> bool:
-        """Lay out up to `most` closed pages; return whether that was all."""
+        """Lay out all, or what there is up to the next page's end; return whether that was all."""
         self._open = None
         while (length := self._shortest_too_long()) is not None:
             self._break_page(self._text[:length])
-            if most is not None and len(self._pages) >= most:
+            if most is not None:
                 return False
         self._open = self._shown if _is_seen(self._shown) else None
         if self._instead and not self._pages and self._open is None:
@@ -156,10 +161,13 @@ class Pages:
     def _shortest_too_long(self) -> int | None:
         """How much of the text is one character too long for a page; None if all of it fits."""
         fitting, step = self._fitting, self._page_size
-        while self._fits(length := self._up_to(fitting + step)):
+        most = self._taken_up + _MOST_SOURCE
+        while self._fits(length := self._up_to(min(fitting + step, most))):
             if length == len(self._text):
                 self._fitting = length
                 return None
+            if length == most:
+                return length
             fitting, step = length, 2 * step
         while length - fitting > 1:
             middle = (fitting + length) // 2
@@ -190,7 +198,7 @@ class Pages:
         """Close the page at the best border within `text`, which is too long for it."""
         for border in _thinned(self._borders(text)):
             page = self._page(border.page(text), closed=True)
-            if 1 <= self._size(page) <= self._page_size:
+            if self._size(page) <= self._page_size:
                 self._turn(page, border.start, border.opening(text))
                 return
         self._cut(text)

@@ -57,11 +57,16 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Not all that is written is laid out yet; others may go first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The whole answer is shown."""
 
 
-Step = Show | Remove | Wait | Finished
+Step = Show | Remove | Wait | Look | Finished
 
 
 @dataclass(slots=True)
@@ -235,9 +240,15 @@ class Plan:
                 break
             self._settled += 1
             pages = self._pages.view(self._settled + 1)
+        return self._beyond(len(pages))
+
+    def _beyond(self, pages: int) -> Step:
+        """What to do where so many pages are laid out and all of them are shown."""
+        if not self.overtaking and not self._pages.complete and self._settled >= pages:
+            return Look()
         if not self.ended:
             return Wait()
-        if len(self._posted) > len(pages):
+        if len(self._posted) > pages:
             return Remove(self._posted[-1].message)
         return Finished()
 

@@ -18,7 +18,7 @@ from reply.screens import Discord, Telegram
 from benchmarks.looks import UNITS, ordinary, texts
 from bot.reply.edge import heal
 from bot.reply.markdown import DEEPEST, parse
-from bot.reply.pages import Page, Pages
+from bot.reply.pages import _MOST_SOURCE, Page, Pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -143,15 +143,17 @@ def test_each_look_at_a_stream_is_bounded(screen: Screen, text: str, delta: int)
 @example(text=" " * LONGEST, pages=1)
 @example(text="\\" * LONGEST, pages=1)
 @example(text="> " * (LONGEST // 2), pages=1)
+@example(text="# \n" * (LONGEST // 3), pages=1)
+@example(text="[](x)" * (LONGEST // 5), pages=1)
+@example(text="[\u200b](http://a.b) " * (LONGEST // 16), pages=1)
+@example(text="\u200b" * LONGEST, pages=1)
 def test_a_look_at_what_was_stored_is_bounded(screen: Screen, text: str, pages: int) -> None:
     laid_out = Pages(screen.markup, PAGE_SIZE)
     laid_out.write(text)
     laid_out.close("That is all.")
     for most in range(1, pages + 1):
         steps = steps_of(lambda most=most: laid_out.view(most))
-        # Hidden characters have no end on the page, so the page has all of them.
-        source = max((len(page.source) for page in laid_out.view(most)), default=0)
-        assert steps <= LOOKS_IN_ONE * STEPS_PER_CHARACTER * (8 * PAGE_SIZE + source + ROOM)
+        assert steps <= LOOKS_IN_ONE * STEPS_PER_CHARACTER * _MOST_SOURCE
 
 
 @on_both

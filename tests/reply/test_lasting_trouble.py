@@ -11,14 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from fake_surface import CHAT, FakeSurface, MemoryLedger, PlainMarkup
+from fake_surface import AMPLE, CHAT, FakeSurface, MemoryLedger, PlainMarkup
 from hypothesis import given
 from hypothesis import strategies as st
 from test_deliver import gate, joined, words
 from virtual import run
 
+from bot.chat.keys import ChatKey
+from bot.replicas.base import Alone
 from bot.reply.deliver import DOUBTED_AFTER, NOT_ALLOWED, UNEDITABLE, Delivered, Reply
+from bot.reply.gate import Gate
+from bot.reply.pace import Pace
 from bot.reply.surface import (
+    Budget,
     ChatClosedError,
     NotAllowedError,
     NotAppliedError,
@@ -78,8 +83,8 @@ def poisoned(word: str, error: type[SurfaceError] = NotAppliedError) -> Trouble:
     return lambda page, _: error("500") if page and word in page.text else None
 
 
-def outage(begin: float, end: float) -> Trouble:
-    return lambda _, at: NotAppliedError("502") if begin <= at < end else None
+def outage(begin: float, end: float, error: type[SurfaceError] = NotAppliedError) -> Trouble:
+    return lambda _, at: error("502") if begin <= at < end else None
 
 
 def reply(surface: FakeSurface, ledger: MemoryLedger | None = None, stood: int = 0) -> Reply:
@@ -173,19 +178,45 @@ def test_formatting_that_is_never_taken_is_left_out() -> None:
 
 
 @given(
+    error=st.sampled_from([NotAppliedError, UnknownFateError]),
     begin=st.floats(0, 8),
     lasts=st.floats(0.1, 4000),
     pieces=st.lists(st.sampled_from(["a *star* ", "plain ", "words "]), min_size=1, max_size=4),
 )
 def test_an_outage_is_never_taken_for_the_text(
-    begin: float, lasts: float, pieces: list[str]
+    error: type[SurfaceError], begin: float, lasts: float, pieces: list[str]
 ) -> None:
-    surface = TroubledSurface(meets=outage(begin, begin + lasts))
+    surface = TroubledSurface(meets=outage(begin, begin + lasts, error))
     assert run(say(surface, *pieces)) is Delivered.WHOLE
     assert surface.texts() == ["".join(pieces).strip()]
     (shown,) = surface.messages.values()
     assert bool(shown.versions[-1][1].entities) is ("*" in shown.text)
     assert all(page.text != EXCUSE for page in surface.tried)
+
+
+def test_in_an_outage_of_unknown_fates_no_more_than_two_creates_are_risked() -> None:
+    surface = TroubledSurface(meets=outage(0, 3600, UnknownFateError))
+    assert run(say(surface, "an answer")) is Delivered.WHOLE
+    assert len(surface.tried) == 2
+
+
+def test_a_right_to_ask_is_waited_for_where_many_ask() -> None:
+    """The budget of actions is used up by others: the text is doubted all the same."""
+
+    async def main() -> list[Delivered]:
+        now = asyncio.get_running_loop().time()
+        way = Gate(Pace(AMPLE, Budget(rate=0.05, burst=1.0), now), Alone().lease)
+        replies = [Reply(each, way, MemoryLedger(), nonce="n", excuse=EXCUSE) for each in surfaces]
+        for each in replies:
+            each.write("poison")
+            each.end()
+        return await asyncio.gather(*(each.deliver() for each in replies))
+
+    surfaces = [
+        TroubledSurface(chat=ChatKey("fake", "bot", str(n)), meets=poisoned("poison"))
+        for n in range(5)
+    ]
+    assert run(main()) == [Delivered.CLOSED] * 5
 
 
 def test_without_the_actions_an_outage_of_messages_alone_is_waited_out() -> None:
