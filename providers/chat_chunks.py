@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from providers.base import Event
     from providers.payload import Payload
 
-_LENGTH_REASONS = {"length", "max_tokens", "model_length"}
-_FAILURE_REASONS = {"error", "abort"}
+# What servers that are compatible, more or less, call them; in lower case.
+_LENGTH_REASONS = {
+    *("length", "max_tokens", "max_output_tokens", "model_length"),
+    "model_context_window_exceeded",
+}
+_FILTERED_REASONS = {
+    *("content_filter", "safety", "recitation", "sensitive", "blocklist", "prohibited_content"),
+}
+_FAILURE_REASONS = {"error", "abort", "network_error", "insufficient_system_resource"}
 
 
 class ChatDecoder(JsonEventDecoder):
@@ -56,8 +63,9 @@ class ChatDecoder(JsonEventDecoder):
         yield from self.drain()
         if self._usage:
             yield self._usage
-        reason = self._ending.reason
-        if reason == "content_filter" and not (self._keep_filtered and self._speech.spoken):
+        # Some add details: "content_filter: hate".
+        reason = self._ending.reason.partition(":")[0].strip().lower()
+        if reason in _FILTERED_REASONS and not (self._keep_filtered and self._speech.spoken):
             raise ContentFilteredError("the server cut the answer for its content")
         if reason in _FAILURE_REASONS:
             raise OverloadedError(f"the server gave the answer up: {reason}")

@@ -162,8 +162,9 @@ class Body:
         try:
             async with asyncio.timeout_at(deadline):
                 chunk = await self._content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            # TimeoutError is an OSError. aiohttp hides the buffered bytes once the connection is
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # A TimeoutError is an OSError; of a connection that was closed from here, aiohttp says
+            # so by a RuntimeError. It hides the buffered bytes once the connection is
             # broken; a finished answer may be among them, and only this private call reads them.
             self._failure = self._read_failure(error, idle)
             chunk = self._content._read_nowait(-1)  # noqa: SLF001 (see above; a test guards it)

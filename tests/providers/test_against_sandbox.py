@@ -160,6 +160,20 @@ async def test_a_content_filter_keeps_the_partial_text(kind: str) -> None:
     assert (text, type(error)) == (ANSWER, ContentFilteredError)
 
 
+@pytest.mark.parametrize("reason", ["LENGTH", "MAX_TOKENS", "model_context_window_exceeded"])
+async def test_an_end_for_length_has_many_names(reason: str) -> None:
+    async with LlmSandbox(Script(ANSWER, finish_reason=reason)) as sandbox:
+        outcome = await ask(provider_for(sandbox, "openai"))
+    assert outcome.events[-1] == Finish(FinishReason.LENGTH)
+
+
+@pytest.mark.parametrize("reason", ["CONTENT_FILTER", "SAFETY", "content_filter: hate"])
+async def test_so_has_an_end_for_its_content(reason: str) -> None:
+    async with LlmSandbox(Script(ANSWER, finish_reason=reason)) as sandbox:
+        text, error = await failure(sandbox, "openai")
+    assert (text, type(error)) == (ANSWER, ContentFilteredError)
+
+
 @pytest.mark.parametrize("kind", [*KEYED, "ollama"])
 async def test_an_image_reaches_the_server_whole(kind: str) -> None:
     image = ImagePart(b"\x89PNG\r\n\x1a\n\x00\xff", "image/png")
