@@ -109,8 +109,9 @@ def _database(url: str) -> str:
         return _postgresql(url)
     path = url.removeprefix("sqlite:///")
     if path in {url, "", ":memory:"} or path.endswith("/"):
-        raise ValueError(
-            "is not of the form sqlite:///FILE or postgresql://USER@HOST/NAME, "
+        # It may hold a password, in whatever form: it is never quoted.
+        raise sentence(
+            "the value is not of the form sqlite:///FILE or postgresql://USER@HOST/NAME, "
             "such as sqlite:///data/parlance.db"
         )
     return url

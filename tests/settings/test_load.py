@@ -282,7 +282,12 @@ class TestProblems:
             ),
             (
                 "[storage]\nurl = 'data.db'",
-                ('storage.url: "data.db" is not of the form sqlite:///FILE or '
+                ("storage.url: the value is not of the form sqlite:///FILE or "
+                "postgresql://USER@HOST/NAME, such as sqlite:///data/parlance.db"),
+            ),
+            (
+                "[storage]\nurl = 'host=h user=u password=hush dbname=x'",
+                ("storage.url: the value is not of the form sqlite:///FILE or "
                 "postgresql://USER@HOST/NAME, such as sqlite:///data/parlance.db"),
             ),
             ("[discord]", "discord.token: missing; it has no default"),
