@@ -38,9 +38,9 @@ def close_to_others(history: Path, turns: Path, *, chmod: Chmod = os.chmod) -> N
     """
     closing = _Closing(chmod)
     databases = {path: path.resolve() for path in (history, turns)}
-    stems = {path.stem for pair in databases.items() for path in pair}
+    names = {path.name for pair in databases.items() for path in pair}
     for folder in dict.fromkeys(path.parent for path in databases.values()):
-        closing.folder(folder, stems)
+        closing.folder(folder, names)
     for path in databases.values():
         for suffix in _FILES_OF_SQLITE:
             closing.file(path.with_name(path.name + suffix))
@@ -65,19 +65,20 @@ class _Closing:
         self._refused: dict[str, str] = {}
         """The names of what stays open, and why."""
 
-    def folder(self, folder: Path, stems: set[str]) -> None:
-        """Close `folder` if it is the bot's alone, and the copies of databases in it."""
+    def folder(self, folder: Path, names: set[str]) -> None:
+        """Close copies of the databases of these `names`, and `folder` if it is the bot's alone."""
+        stems = {Path(name).stem for name in names}
         try:
             found, inside = folder.stat(), sorted(folder.iterdir())
         except OSError:
             return  # Whoever opens what is in it says what is wrong.
         ours = [path for path in inside if _is_of(path, stems)]
+        copies = [path for path in ours if path.name.startswith(tuple(names))]
         others = [path for path in inside if path not in ours and path.name != _OF_A_DISK]
         why = _why_not_alone(folder, found, others)
         if not why:
             self._close(folder, found)
-            for path in ours:
-                self.file(path)
+            copies = ours
         elif found.st_mode & OTHERS:
             own = found.st_uid == os.geteuid() and not found.st_mode & _SHARED
             mend = f", or type: chmod 700 {folder}" if own else ""
@@ -86,6 +87,8 @@ class _Closing:
                 f"({_octal(found.st_mode)}) and stays so, as {why}; "
                 f"give the database a folder of its own{mend}"
             )
+        for path in copies:
+            self.file(path)
 
     def file(self, path: Path) -> None:
         """A file that is not there is none; a link is not followed."""

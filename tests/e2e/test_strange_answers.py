@@ -63,7 +63,13 @@ async def test_strange_answers_to_edits_do_not_cut_the_answer(
     assert len(replies(tg, ada)) == 1
 
 
-@pytest.mark.parametrize("body", ["{}", "[]", "null", '{"ok": true, "result": {}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("{}", "[]", "null", '{"ok": true, "result": {}}'),
+        '{"ok": true, "result": {"message_id": null}}',
+    ],
+)
 async def test_a_create_that_is_answered_without_a_result_is_of_unknown_fate(
     tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess, body: str
 ) -> None:

@@ -104,6 +104,17 @@ def test_a_folder_with_another_folder_in_it_is_left(data: Path) -> None:
     assert "it holds other things, such as parlance-site" in left["event"]
 
 
+def test_copies_beside_other_things_are_closed_and_the_other_things_are_not(data: Path) -> None:
+    copies = ("parlance.db.bak", "parlance.db-backup", "parlance.turns.db.2026")
+    others = ("letters.txt", "parlance-notes.txt")
+    for name in (*copies, *others):
+        (data / name).touch(0o644)
+        (data / name).chmod(0o644)
+    claim(data)
+    assert {mode(data / name) for name in copies} == {0o600}
+    assert {mode(data / name) for name in others} == {0o644}
+
+
 @pytest.mark.parametrize("shared", [0o1777, 0o2775])
 def test_a_shared_folder_is_left(data: Path, shared: int) -> None:
     data.chmod(shared)

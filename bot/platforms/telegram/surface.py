@@ -79,8 +79,8 @@ class TelegramSurface:
             reply_parameters=_reply_to(threaded),
         )
         try:
-            message = str(sent["message_id"])
-        except (KeyError, TypeError):
+            message = str(int(sent["message_id"]))
+        except (KeyError, TypeError, ValueError):
             raise UnknownFateError("Telegram: the answer is no message") from None
         self._posted_here.add(message)
         return message
