@@ -31,6 +31,7 @@ from bot.store import databases as storage
 from bot.store.history import History
 from bot.store.housekeeping import Housekeeping
 from bot.store.queue import TurnQueue
+from bot.turns.intake import Intake
 from bot.turns.platform import PlatformError
 from bot.turns.run import Turns
 from providers import registry
@@ -68,27 +69,28 @@ class App:
         self._replicas = self._cluster or Alone()
         self._metrics = Metrics(settings.platforms())
         self._chain = _chain(settings, self._metrics)
+        self._queue = TurnQueue(databases.turns, self._replicas)
+        access = Access(settings.access, time.monotonic)
+        self._platforms = dict(self._make_platforms(Intake(self.history, self._queue, access)))
         self.turns = Turns(
             history=self.history,
+            queue=self._queue,
+            platforms=self._platforms,
             chain=self._chain,
-            access=Access(settings.access, time.monotonic),
             control=Control(self._replicas),
             chat=settings.chat,
             lease=self._replicas.lease,
             metrics=self._metrics,
         )
-        self._queue = TurnQueue(databases.turns, self.turns.run, self._replicas)
-        self.turns.queue = self._queue
-        platforms = self.turns.platforms
-        self._readiness = Readiness(platforms, self.history)
+        self._readiness = Readiness(self._platforms, self.history)
         self._server = self._make_server()
-        platforms.update(self._platforms())
         self._beside: list[asyncio.Task[None]] = []
         """What runs until `close`, so also while the last answers end."""
         self._housekeeping = Housekeeping(self.history, self._queue, settings.storage)
-        self._lessons = Lessons(self.history, {n: p.gate.pace for n, p in platforms.items()})
+        paces = {name: platform.gate.pace for name, platform in self._platforms.items()}
+        self._lessons = Lessons(self.history, paces)
         if self._cluster:
-            gates = {name: platform.gate for name, platform in platforms.items()}
+            gates = {name: platform.gate for name, platform in self._platforms.items()}
             self._cluster.member = _Member(self._queue, gates)
 
     def _make_server(self) -> Server | None:
@@ -96,24 +98,26 @@ class App:
             return None
         from bot.operations.server import Server  # noqa: PLC0415 - as the platforms
 
-        return Server(self._settings.server, self._metrics, self._readiness)
+        server = Server(self._settings.server, self._metrics, self._readiness)
+        for platform in self._platforms.values():
+            if platform.webhook:
+                server.receive(platform.webhook.path, platform.webhook.handle)
+        return server
 
-    def _platforms(self) -> Iterator[tuple[str, Platform]]:
+    def _make_platforms(self, intake: Intake) -> Iterator[tuple[str, Platform]]:
         """What is not configured is not imported."""
         if self._settings.telegram:
             from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415
 
-            telegram = TelegramAdapter(self._settings.telegram, self.turns.take, self._replicas)
-            if self._server and telegram.webhook:
-                self._server.receive(telegram.webhook.path, telegram.webhook.handle)
+            telegram = TelegramAdapter(self._settings.telegram, intake.take, self._replicas)
             yield "telegram", telegram
         if self._settings.discord:
             from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415
 
-            yield (
-                "discord",
-                DiscordAdapter(self._settings.discord, self.turns, self.history, self._replicas),
+            discord = DiscordAdapter(
+                self._settings.discord, intake.take, self.history, self._replicas
             )
+            yield "discord", discord
 
     async def serve(self) -> None:
         """Run until cancelled, or until the last platform turns us away: raises PlatformError.
@@ -126,17 +130,17 @@ class App:
             except OSError as error:
                 raise SettingError(str(error)) from None
             self._beside.append(asyncio.create_task(loop_lag.watch(self._metrics.was_late)))
-        await self._queue.start()
+        await self._queue.start(self.turns.run)
         self._beside.append(asyncio.create_task(self._lessons.keep_saving()))
         if self._cluster:
             self._beside.append(asyncio.create_task(self._cluster.run()))
             await self._cluster.joined()
         else:
             self._beside.append(asyncio.create_task(self._housekeeping.run()))
-        await self._tell_owed(lambda bot: bot.platform not in self.turns.platforms)
+        await self._tell_owed(lambda bot: bot.platform not in self._platforms)
         serving = {
             asyncio.create_task(platform.serve(partial(self._logged_in, name))): name
-            for name, platform in self.turns.platforms.items()
+            for name, platform in self._platforms.items()
         }
         try:
             while serving:
@@ -208,7 +212,7 @@ class App:
 
     async def close(self) -> None:
         """Let calls under way end; turns that are not finished go on at the next start."""
-        closing = [platform.close() for platform in self.turns.platforms.values()]
+        closing = [platform.close() for platform in self._platforms.values()]
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS):
                 await asyncio.gather(*closing, return_exceptions=True)

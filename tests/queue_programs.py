@@ -18,8 +18,8 @@ def key(chat, message):
     return TurnKey(ChatKey("t", "b", chat), str(message))
 
 async def started(database, answer):
-    queue = TurnQueue(database, answer, Alone())
-    await queue.start()
+    queue = TurnQueue(database, Alone())
+    await queue.start(answer)
     await queue.open(BotKey("t", "b"))
     return queue
 

@@ -66,11 +66,9 @@ class TurnQueue:
     as the turn's bot.
     """
 
-    def __init__(
-        self, database: sa.URL, run: Callable[[TurnKey], Awaitable[None]], replicas: Replicas
-    ) -> None:
-        """`run` answers a turn; it must be safe to run again after a crash."""
-        self._run = run
+    def __init__(self, database: sa.URL, replicas: Replicas) -> None:
+        self._run: Callable[[TurnKey], Awaitable[None]] | None = None
+        """Known once it is started; no turn is begun before."""
         self._replicas = replicas
         self._engine = storage.engine(database)
         sa.event.listen(self._engine, "handle_error", _try_again, retval=True)
@@ -112,8 +110,12 @@ class TurnQueue:
         """Those, by their names."""
         replicas.hear(WAKE, self._woken)
 
-    async def start(self) -> None:
-        """Take turns; those of a bot are run once it is opened."""
+    async def start(self, run: Callable[[TurnKey], Awaitable[None]]) -> None:
+        """Take turns; those of a bot are run once it is opened.
+
+        `run` answers a turn; it must be safe to run again after a crash.
+        """
+        self._run = run
         # Before it is launched: it then goes on with what an earlier process has begun.
         await asyncio.to_thread(queues.move_old, self._engine)
         # Launched on the event loop's own thread, so that turns run on this loop.
@@ -276,6 +278,7 @@ class TurnQueue:
         self._unbegun[name] = max(0, self._unbegun[name] - 1)
         # The task ends once DBOS has written down that the turn is done: its lane is free then.
         task.add_done_callback(partial(self._ended, name))
+        assert self._run is not None
         try:
             await self._run(turn)
         except Exception:

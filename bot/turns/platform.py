@@ -7,13 +7,30 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from aiohttp import web
+
+    from bot.chat.incoming import Incoming
     from bot.reply.gate import Gate
     from bot.reply.surface import Surface
-    from bot.store.schema import Turn
+    from bot.store.schema import After, Turn
 
 
 class PlatformError(Exception):
     """A platform turns us away for good; the message is one line that names the mend."""
+
+
+class Take(Protocol):
+    """Where a platform hands in what is said; see `bot.turns.intake.Intake.take`."""
+
+    async def __call__(self, incoming: Incoming, after: After | None = None) -> bool: ...
+
+
+class Webhook(Protocol):
+    """A way in over HTTP."""
+
+    @property
+    def path(self) -> str: ...
+    async def handle(self, request: web.Request) -> web.StreamResponse: ...
 
 
 class Platform(Protocol):
@@ -21,6 +38,10 @@ class Platform(Protocol):
 
     @property
     def gate(self) -> Gate: ...
+    @property
+    def webhook(self) -> Webhook | None:
+        """What is posted to its path is handed to it; None: nothing is posted."""
+        ...
 
     async def serve(self, logged_in: Callable[[str], Awaitable[None]]) -> None:
         """Log in and take messages until cancelled; raises PlatformError.

@@ -1,4 +1,4 @@
-"""One turn: incoming message -> history -> provider -> reply."""
+"""One turn: what is owed -> history -> provider -> reply."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -30,8 +29,8 @@ from providers.base import (
 from providers.chain import Resumed
 
 if TYPE_CHECKING:
-    from bot.access.people import Access
-    from bot.chat.incoming import Incoming
+    from collections.abc import Mapping
+
     from bot.chat.keys import ChatKey, TurnKey
     from bot.control.stop import Control
     from bot.operations.metrics import Metrics, Watch
@@ -39,18 +38,11 @@ if TYPE_CHECKING:
     from bot.settings.sections import ChatSettings
     from bot.store.history import History
     from bot.store.queue import TurnQueue
-    from bot.store.schema import After, Turn
+    from bot.store.schema import Turn
     from bot.turns.platform import Platform
     from providers.chain import Chain
 
 log = structlog.get_logger(__name__)
-
-LONGEST_BACKOFF = 30.0
-"""Seconds between two tries to keep a message."""
-SAY = "say"
-"""The command of a turn that only says what stands for its question."""
-IN_ORDER = frozenset({CommandName.NEW, CommandName.RETRY})
-"""Commands that wait for the answers before them; the others are carried out at once."""
 
 
 _SAID = {
@@ -74,25 +66,24 @@ class _TurnLedger:
 
 
 class Turns:
-    """Takes messages in and answers them, across all platforms."""
+    """Answers what is owed, across all platforms."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, by keyword
         self,
         *,
         history: History,
+        queue: TurnQueue,
+        platforms: Mapping[str, Platform],
         chain: Chain,
-        access: Access,
         control: Control,
         chat: ChatSettings,
         lease: Lease,
         metrics: Metrics,
     ) -> None:
-        self.queue: TurnQueue
-        """Set by the composition root: the queue needs `run` before it can be made."""
-        self.platforms: dict[str, Platform] = {}
         self._history = history
+        self._queue = queue
+        self._platforms = platforms
         self._chain = chain
-        self._access = access
         self._control = control
         self._chat = chat
         self._lease = lease
@@ -102,75 +93,6 @@ class Turns:
         self._started_at = time.time()
         self._waiting: set[asyncio.Task[object]] = set()
         """Turns whose platform can't be spoken to yet."""
-
-    async def take(self, incoming: Incoming, after: After | None = None) -> bool:
-        """Owe `incoming` an answer; False where it gets none.
-
-        On return no crash can lose it, and it may be acknowledged: what can't be kept is tried
-        again, more and more slowly. The conversation goes on from `after`; None: from the turn
-        before it in its chat. Taking the same message again changes nothing.
-        """
-        for failures in count():
-            try:
-                return await self._take(incoming, after)
-            except Exception:
-                log.exception("a message can't be kept; trying again", turn=str(incoming.key))
-                await asyncio.sleep(min(LONGEST_BACKOFF, 2.0**failures))
-        raise AssertionError
-
-    async def _take(self, incoming: Incoming, after: After | None) -> bool:
-        key, command = incoming.key, incoming.command
-        if incoming.group and command and command.name is CommandName.UNKNOWN:
-            return False  # It may be meant for another bot.
-        if not self._access.allows(key.chat.platform, incoming.sender.id):
-            # All threads of a channel are one place to be told it in.
-            if _keeps_back_refusal(incoming):
-                return False
-            place = replace(key.chat, thread="")
-            notice = self._access.stranger_notice(place, incoming.sender.id)
-            if notice is None:
-                return False
-            return await self._owe(incoming, notice, SAY)
-        question, asked = self._meaning(incoming)
-        if asked == SAY and _keeps_back_refusal(incoming):
-            return False
-        return await self._owe(incoming, question, asked, None if asked else after)
-
-    def _meaning(self, incoming: Incoming) -> tuple[str, str]:
-        """The question and the command that `incoming` stands for."""
-        command = incoming.command
-        if command and command.name is CommandName.FORGET and not self._may_forget(incoming):
-            return texts.FORGET_IS_FOR_ADMINS, SAY
-        if command:
-            return command.word, command.name.value
-        if incoming.text.strip():
-            return prompt.question(incoming), ""
-        return texts.TEXT_ONLY, SAY
-
-    def _may_forget(self, incoming: Incoming) -> bool:
-        """What others said in a shared chat is not one person's to erase."""
-        return not incoming.group or self._access.is_admin(
-            incoming.chat.platform, incoming.sender.id
-        )
-
-    async def _owe(
-        self, incoming: Incoming, question: str, command: str = "", after: After | None = None
-    ) -> bool:
-        key, sender = incoming.key, incoming.sender.id
-        apart = incoming.side_by_side
-        turn = await self._history.ask(
-            key, question, sender=sender, command=command, after=after, own=apart
-        )
-        if turn is None:
-            return False  # It is older than the last /forget, and was delivered again.
-        lane = str(key.chat)
-        if command and command not in IN_ORDER:
-            # What is done at once waits for nothing, not even for another such command.
-            lane = str(key)
-        elif apart:
-            lane = f"{key.chat} {sender}"
-        await self.queue.put(key, lane=lane, order=turn.seq, here=incoming.here)
-        return True
 
     async def run(self, key: TurnKey) -> None:
         """Answer the turn, or go on where an earlier run of it was cut off."""
@@ -215,7 +137,7 @@ class Turns:
         assert task is not None
         self._waiting.add(task)
         try:
-            platform = self.platforms.get(chat.platform)
+            platform = self._platforms.get(chat.platform)
             if platform is None or await platform.ready() != chat.bot:
                 log.error("a turn of another bot is left to it", bot=str(chat.account))
                 await asyncio.Event().wait()
@@ -263,7 +185,7 @@ class Turns:
                 stopped = await self._control.stop(turn.key.chat, turn.sender)
                 return "" if stopped else texts.NOTHING_TO_STOP
             case CommandName.FORGET:
-                await forgetting.forget(turn, self._history, self.queue, self._control)
+                await forgetting.forget(turn, self._history, self._queue, self._control)
             case CommandName.UNKNOWN:
                 return texts.unknown_command(turn.question)
             case CommandName.HELP:
@@ -380,14 +302,6 @@ class Turns:
     def _gone_on_with(self, turn: Turn) -> str:
         """What an earlier process left of the answer, where the model is asked for the rest."""
         return (turn.partial or "") if self._chat.resume else ""
-
-
-def _keeps_back_refusal(incoming: Incoming) -> bool:
-    """Whether a refusal of `incoming` is for the log alone, where it is told then."""
-    kept_back = incoming.group and not incoming.seen
-    if kept_back:
-        log.info("a refusal is not told: nobody sees what it answers", turn=str(incoming.key))
-    return kept_back
 
 
 def _asks_model(turn: Turn) -> bool:

@@ -28,8 +28,8 @@ FILL = """
 seen = []
 async def answer(turn):
     seen.append(turn)
-queue = TurnQueue(database, answer, Alone())
-await queue.start()
+queue = TurnQueue(database, Alone())
+await queue.start(answer)
 await queue.open(BotKey("telegram", "7"))
 for chat in ("1", "1/5", "12"):
     for n in range(3):

@@ -289,8 +289,8 @@ def test_what_an_earlier_release_left_in_one_queue_goes_to_each_bots_own(url: st
         shared = bot.store.databases.is_postgresql(database)
         if shared:
             replicas.id = "another"
-        queue = TurnQueue(database, answer, replicas)
-        await queue.start()
+        queue = TurnQueue(database, replicas)
+        await queue.start(answer)
         await queue.open(BotKey("t", "bb"))
         if shared:
             # While the earlier one may still be running, what it has begun is left to it, and

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bot.settings.sections import DiscordSettings
     from bot.store.history import History
     from bot.store.schema import Turn
-    from bot.turns.run import Turns
+    from bot.turns.platform import Take
 
 log = structlog.get_logger(__name__)
 
@@ -37,17 +37,19 @@ log = structlog.get_logger(__name__)
 class DiscordAdapter:
     """One bot account on Discord."""
 
+    webhook = None  # Its gateway tells all.
+
     def __init__(
-        self, settings: DiscordSettings, turns: Turns, history: History, replicas: Replicas
+        self, settings: DiscordSettings, take: Take, history: History, replicas: Replicas
     ) -> None:
         point_at(settings)
         self._settings = settings
-        self._turns = turns
+        self._take = take
         self._history = history
         self._replicas = replicas
         now = asyncio.get_running_loop().time()
         self._gate = Gate(Pace(BOT, ACTIONS, now), replicas.lease)
-        self._commands = SlashCommands(turns, history)
+        self._commands = SlashCommands(take, history)
         self._client: Client
         """Knows what it is answered and nothing else: it is not connected to the gateway."""
         self._places: Places
@@ -163,7 +165,7 @@ class DiscordAdapter:
         assert bot is not None
         reader = Reader(bot, settings.channels, auto_thread=settings.auto_thread)
         return Account(
-            settings, reader, self._message_content, self._turns, self._history, self._commands
+            settings, reader, self._message_content, self._take, self._history, self._commands
         )
 
     async def _close_connections(self) -> None:

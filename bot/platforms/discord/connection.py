@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bot.platforms.discord.slash import SlashCommands
     from bot.settings.sections import DiscordSettings
     from bot.store.history import History
-    from bot.turns.run import Turns
+    from bot.turns.platform import Take
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Account:
     settings: DiscordSettings
     reader: Reader
     message_content: bool
-    turns: Turns
+    take: Take
     history: History
     commands: SlashCommands
 
@@ -124,7 +124,7 @@ class Connection:
         our = self._account
         self._client = client
         reader = replace(our.reader, find=client.get_channel)
-        self._intake = Intake(client, reader, our.turns, our.history)
+        self._intake = Intake(client, reader, our.take, our.history)
         self._missed = Missed(client, self._shard, our.history, self._intake.message)
         self._logged_in = True
 

@@ -18,7 +18,7 @@ from bot.store.schema import After
 if TYPE_CHECKING:
     from bot.platforms.discord.incoming import Reader
     from bot.store.history import History
-    from bot.turns.run import Turns
+    from bot.turns.platform import Take
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +31,11 @@ class Intake:
     """Takes each message once, those of one channel in their order."""
 
     def __init__(
-        self, client: discord.Client, reader: Reader, turns: Turns, history: History
+        self, client: discord.Client, reader: Reader, take: Take, history: History
     ) -> None:
         self._client = client
         self._reader = reader
-        self._turns = turns
+        self._take = take
         self._history = history
         self._order: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -46,7 +46,7 @@ class Intake:
             message.channel = await self._known(message.channel)
             incoming = self._reader.read(message)
             if incoming is not None:
-                await self._turns.take(incoming, await self._origin(message))
+                await self._take(incoming, await self._origin(message))
 
     async def edited(self, message: discord.Message) -> None:
         """What the conversation remembers of a message is what it reads now."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bot.chat.keys import TurnKey
     from bot.store.history import History
     from bot.store.schema import Turn
-    from bot.turns.run import Turns
+    from bot.turns.platform import Take
 
 log = structlog.get_logger(__name__)
 
@@ -81,8 +81,8 @@ async def _defer(interaction: discord.Interaction, exchange: Exchange) -> None:
 class SlashCommands:
     """Discord shows a sign that an answer comes; it ends in an answer, or goes away."""
 
-    def __init__(self, turns: Turns, history: History) -> None:
-        self._turns = turns
+    def __init__(self, take: Take, history: History) -> None:
+        self._take = take
         self._history = history
         self._waiting: dict[str, discord.Interaction] = {}
         """By turn."""
@@ -105,7 +105,7 @@ class SlashCommands:
         sign = await _acknowledge(interaction)
         if sign is not _Sign.NONE:
             self._waiting[str(incoming.key)] = interaction
-        taken = await self._turns.take(replace(incoming, seen=sign is _Sign.SHOWN))
+        taken = await self._take(replace(incoming, seen=sign is _Sign.SHOWN))
         if not taken:
             await self._withdraw(incoming.key)
         elif sign is not _Sign.NONE:
