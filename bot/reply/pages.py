@@ -41,9 +41,10 @@ _TRIES = 4
 """Borders that are tried one after another; beyond, each step leaves out twice as many. Of ordinary
 text the first always does."""
 
-_MOST_SOURCE = 16_000
-"""Characters of a page's source. A full page of links takes less; what takes more shows next to
-nothing, and would be looked at whole, to its end."""
+_LEAST_SOURCE, _SOURCE_SHARE = 8_000, 4
+"""Characters of a page's source that are looked at in any case, and how many for each character
+that a page can show. A full page of links takes less; what takes more shows next to nothing, and
+would be looked at whole, to its end."""
 
 _HEADER_SHARE = 8
 """A table's header is repeated if it takes no more than one part in so many of a page."""
@@ -161,7 +162,7 @@ class Pages:
     def _shortest_too_long(self) -> int | None:
         """How much of the text is one character too long for a page; None if all of it fits."""
         fitting, step = self._fitting, self._page_size
-        most = self._taken_up + _MOST_SOURCE
+        most = self._taken_up + max(_LEAST_SOURCE, _SOURCE_SHARE * self._page_size)
         while self._fits(length := self._up_to(min(fitting + step, most))):
             if length == len(self._text):
                 self._fitting = length

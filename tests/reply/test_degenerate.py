@@ -18,7 +18,7 @@ from reply.screens import Discord, Telegram
 from benchmarks.looks import UNITS, ordinary, texts
 from bot.reply.edge import heal
 from bot.reply.markdown import DEEPEST, parse
-from bot.reply.pages import _MOST_SOURCE, Page, Pages
+from bot.reply.pages import _LEAST_SOURCE, Page, Pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -153,7 +153,7 @@ def test_a_look_at_what_was_stored_is_bounded(screen: Screen, text: str, pages: 
     laid_out.close("That is all.")
     for most in range(1, pages + 1):
         steps = steps_of(lambda most=most: laid_out.view(most))
-        assert steps <= LOOKS_IN_ONE * STEPS_PER_CHARACTER * _MOST_SOURCE
+        assert steps <= LOOKS_IN_ONE * STEPS_PER_CHARACTER * _LEAST_SOURCE
 
 
 @on_both
