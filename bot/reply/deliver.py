@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from bot.backoff import backoff
 from bot.reply.pace import Call, Priority
 from bot.reply.pages import Pages
 from bot.reply.plan import Finished, Form, Look, Plan, Remove, Show, Step, Wait
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
-"""Seconds to wait after the first failed call in a row, doubled up to the longest."""
+FIRST_BACKOFF = 0.5
+"""Seconds to wait after the first failed call in a row."""
 UNKNOWN_CREATES = 8
 """Attempts at a page's create of which no answer came. Each may leave an orphan, so from the second
 on they are made only while the platform takes other calls; after so many in a row it is taken to
@@ -369,7 +370,7 @@ class Reply:
     async def _back_off(self, error: SurfaceError) -> None:
         self._failures += 1
         self._doubted = False
-        delay = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (self._failures - 1))
+        delay = backoff(self._failures, FIRST_BACKOFF)
         log.warning(
             "platform call failed", chat=str(self._surface.chat), reason=str(error), again_in=delay
         )

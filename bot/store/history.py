@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot.backoff import backoff
 from bot.chat.keys import BotKey, ChatKey, TurnKey
 from bot.chat.lesson import Lesson
 from bot.store import databases as storage
@@ -57,8 +58,6 @@ _UNUSABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalErro
 """Locked, full, restarted, read-only, out of reach: it may be better later."""
 LESSONS_LAST = 7 * 86400.0
 """Seconds after which what was learned of a chat's limits is forgotten."""
-LONGEST_BACKOFF = 30.0
-"""Seconds between two tries to use a database that can't be used."""
 
 
 class History:
@@ -216,7 +215,7 @@ class History:
             except _UNUSABLE as error:
                 if error.connection_invalidated and not failures:
                     continue  # The server was restarted: a new connection may do.
-                wait = min(LONGEST_BACKOFF, 2.0**failures)
+                wait = backoff(failures + 1)
                 reason = one_line(redact(str(error.orig)))
                 log.error("the history can't be used", reason=reason, again_in=wait)  # noqa: TRY400 - one line
                 await asyncio.sleep(wait)

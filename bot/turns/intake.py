@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot import texts
+from bot.backoff import backoff
 from bot.chat.commands import CommandName
 from bot.conversation import prompt
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LONGEST_BACKOFF = 30.0
-"""Seconds between two tries to keep a message."""
 SAY = "say"
 """The command of a turn that only says what stands for its question."""
 IN_ORDER = frozenset({CommandName.NEW, CommandName.RETRY})
@@ -50,7 +49,7 @@ class Intake:
                 return await self._take(incoming, after)
             except Exception:
                 log.exception("a message can't be kept; trying again", turn=str(incoming.key))
-                await asyncio.sleep(min(LONGEST_BACKOFF, 2.0**failures))
+                await asyncio.sleep(backoff(failures + 1))
         raise AssertionError
 
     async def _take(self, incoming: Incoming, after: After | None) -> bool:

@@ -194,6 +194,13 @@ def test_an_outage_is_never_taken_for_the_text(
     assert all(page.text != EXCUSE for page in surface.tried)
 
 
+@pytest.mark.parametrize("error", [NotAppliedError, UnknownFateError])
+def test_an_outage_may_last_for_a_day(error: type[SurfaceError]) -> None:
+    surface = TroubledSurface(meets=outage(0, 86_400, error))
+    assert run(say(surface, "an answer")) is Delivered.WHOLE
+    assert surface.texts() == ["an answer"]
+
+
 def test_in_an_outage_of_unknown_fates_no_more_than_two_creates_are_risked() -> None:
     surface = TroubledSurface(meets=outage(0, 3600, UnknownFateError))
     assert run(say(surface, "an answer")) is Delivered.WHOLE

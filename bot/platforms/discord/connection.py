@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import discord
 import structlog
 
+from bot.backoff import backoff
 from bot.platforms.discord import errors
 from bot.platforms.discord.client import ShardClient
 from bot.platforms.discord.intake import Intake
@@ -111,7 +112,7 @@ class Connection:
         while True:
             was_online = await self._stay_connected()
             failures = 0 if was_online else failures + 1
-            await asyncio.sleep(min(LONGEST_PAUSE, 2.0 ** max(0, failures - 1)))
+            await asyncio.sleep(backoff(failures, longest=LONGEST_PAUSE))
 
     async def close(self) -> None:
         if self._logged_in:

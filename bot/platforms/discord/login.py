@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import discord
 import structlog
 
+from bot.backoff import backoff
 from bot.platforms.discord import errors
 from bot.turns.platform import PlatformError
 from providers.redact import redact
@@ -23,7 +24,6 @@ C = TypeVar("C", bound="Client")
 
 log = structlog.get_logger(__name__)
 
-LONGEST_BACKOFF: Final = 30.0
 ATTEMPTS: Final = 3
 """To ask how many shards there should be: servers that are not Discord's may not know."""
 MESSAGE_CONTENT_FLAGS: Final = 1 << 18 | 1 << 19
@@ -102,7 +102,7 @@ async def start_advice(client: Client) -> StartAdvice:
 
 async def _pause(error: BaseException, failures: int, settings: DiscordSettings) -> int:
     """Wait, more and more slowly; return how often it failed."""
-    wait = min(LONGEST_BACKOFF, 2.0**failures)
+    wait = backoff(failures + 1)
     log.warning(
         "discord: the server can't be reached",
         api_url=settings.api_url,

@@ -17,11 +17,12 @@ from telegram.error import (
     TelegramError,
 )
 
+from bot.backoff import backoff
 from bot.chat.commands import COMMANDS
 from bot.platforms.telegram import errors
 from bot.platforms.telegram.incoming import read
 from bot.platforms.telegram.parsing import parse
-from bot.platforms.telegram.polling import Polling, backoff
+from bot.platforms.telegram.polling import Polling
 from bot.platforms.telegram.request import AiohttpRequest, proxy_for
 from bot.platforms.telegram.surface import ACTIONS, BOT, TelegramSurface
 from bot.reply.gate import Gate

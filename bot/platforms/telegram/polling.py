@@ -15,6 +15,7 @@ import structlog
 from telegram.constants import UpdateType
 from telegram.error import TelegramError
 
+from bot.backoff import backoff
 from bot.platforms.telegram.in_order import InOrder
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ LONG_POLL: Final = 50
 """Seconds the server may hold a getUpdates that has nothing to say."""
 AT_ONCE: Final = 1.0
 """Seconds within which a server that has nothing to say does not hold it."""
-LONGEST_BACKOFF: Final = 30.0
 REMEMBERED: Final = 100
 """Offsets; one that is asked for again within so many shows a server that goes in circles."""
 
@@ -41,11 +41,6 @@ class Insist(Protocol):
     """Repeats a call to Telegram until it is answered."""
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T: ...
-
-
-def backoff(failures: int) -> float:
-    """Seconds to wait after so many failures in a row."""
-    return min(LONGEST_BACKOFF, 2.0 ** (failures - 1))
 
 
 def number_of(update: object) -> int | None:

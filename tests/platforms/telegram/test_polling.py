@@ -14,7 +14,7 @@ from telegram import Bot
 
 from bot.chat.incoming import Incoming, Sender
 from bot.chat.keys import ChatKey, TurnKey
-from bot.platforms.telegram.polling import Offset, Polling, backoff
+from bot.platforms.telegram.polling import Offset, Polling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -66,10 +66,6 @@ def test_a_server_that_goes_in_circles_gets_nowhere() -> None:
 def test_whatever_a_few_ids_come_in_they_soon_get_nowhere(batches: list[list[int]]) -> None:
     offset = Offset()
     assert sum(offset.move(batch(*numbers)) for numbers in batches) <= 5
-
-
-def test_the_pause_grows_to_a_bound() -> None:
-    assert [backoff(n) for n in (1, 2, 3, 100)] == [1.0, 2.0, 4.0, 30.0]
 
 
 class Server:
