@@ -45,9 +45,8 @@ DOUBTED_AFTER = 6
 """Failed calls in a row, a quarter of a minute in all, after which the text may be their cause. It
 is if the platform shows the typing indicator, then fails the same text again, and then takes it
 plain, or an excuse. Otherwise it is the platform."""
-NOT_ALLOWED = 8
-"""Attempts, about a minute and a half in all, while a right is missing in the middle of an
-answer."""
+NOT_ALLOWED = 7
+"""Attempts, half a minute in all, while a right is missing in the middle of an answer."""
 UNEDITABLE = 2
 """Edits in a row that are refused for good: then a page is shown when it is closed, not before."""
 TYPING_AFTER = 0.3

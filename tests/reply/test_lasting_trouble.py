@@ -267,7 +267,7 @@ def test_if_nothing_can_be_edited_messages_are_not_posted_over_and_over() -> Non
 
 def test_a_right_that_is_missing_for_a_while_delays_the_answer() -> None:
     def meets(page: Rendered[object] | None, at: float) -> SurfaceError | None:
-        return NotAllowedError("TOPIC_CLOSED") if page and 2 < at < 40 else None
+        return NotAllowedError("TOPIC_CLOSED") if page and 2 < at < 30 else None
 
     surface = TroubledSurface(meets=meets)
     assert run(say(surface, "one ", "two ", "three")) is Delivered.WHOLE
