@@ -18,8 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bot.settings.url_parts import DATABASE_MEND, is_ambiguous
 from bot.store import databases as storage
-from bot.store import queue as durable
-from bot.store import upgrade
+from bot.store import queue, upgrade
 from bot.store.databases import Databases, StorageError
 from bot.store.schema import metadata, replicas
 from providers.redact import one_line, redact
@@ -61,8 +60,8 @@ class Source:
                 "start this one on it once, stop it, and migrate then"
             )
 
-    def owed(self) -> list[durable.Owed]:
-        return durable.owed(self._databases.turns)
+    def owed(self) -> list[queue.Owed]:
+        return queue.owed(self._databases.turns)
 
     def last_number(self, table: sa.Table) -> int:
         """The greatest that a row of `table` ever had: numbers are not given twice."""
@@ -119,9 +118,9 @@ class Target:
         with self.engine.begin() as db:
             db.execute(sa.select(sa.func.setval(sequence, reached)))
 
-    def owe(self, turns: Sequence[durable.Owed]) -> None:
+    def owe(self, turns: Sequence[queue.Owed]) -> None:
         """Where they are owed already, nothing changes."""
-        durable.owe(self._url, turns)
+        queue.owe(self._url, turns)
 
 
 def run(source_url: str, target_url: str) -> None:

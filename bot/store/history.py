@@ -22,8 +22,7 @@ from bot.backoff import backoff
 from bot.chat.keys import BotKey, ChatKey, TurnKey
 from bot.chat.lesson import Lesson
 from bot.store import databases as storage
-from bot.store import erasure, upgrade
-from bot.store import line as conversation
+from bot.store import erasure, line, upgrade
 from bot.store.schema import (
     HEARD,
     NEW,
@@ -310,7 +309,7 @@ class History:
 
     def _window(self, turn: Turn, budget: int, cost: Callable[[Turn], int]) -> list[Turn]:
         with self._engine.connect() as db:
-            return conversation.window(db, turn, budget, cost)
+            return line.window(db, turn, budget, cost)
 
     def _locate(self, chats: Sequence[ChatKey], message: str) -> After | None:
         with self._engine.connect() as db:

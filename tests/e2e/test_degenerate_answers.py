@@ -13,6 +13,8 @@ from chat import reads, replies
 from sandbox.llm.script import Script
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot_process import BotProcess
 
     from sandbox.discord.server import DiscordSandbox
@@ -28,6 +30,15 @@ def degenerate(unit: str) -> str:
     return (unit * LENGTH)[:LENGTH]
 
 
+def streamed(unit: str) -> Script:
+    """Who asks for a loop is given one, and everybody else an answer."""
+
+    def answer(messages: Sequence[ChatMessage]) -> str:
+        return degenerate(unit) if messages[-1].text == "loop" else "an answer"
+
+    return Script(text=answer, rate=2_000, chunking="chars")
+
+
 def is_whole(tg: TelegramSandbox, chat: int, unit: str) -> bool:
     """Whether all can be read; of a pair of backslashes one is shown, unless a page parts them."""
     letters = "".join(reads(tg, chat).split())
@@ -41,10 +52,7 @@ def is_whole(tg: TelegramSandbox, chat: int, unit: str) -> bool:
 async def test_others_are_answered_while_a_degenerate_text_is_written(
     tg: TelegramSandbox, llm: LlmSandbox, bot: BotProcess, unit: str
 ) -> None:
-    def answer(messages: list[ChatMessage]) -> str:
-        return degenerate(unit) if messages[-1].text == "loop" else "an answer"
-
-    llm.script(Script(text=answer, rate=2_000, chunking="chars"))
+    llm.script(streamed(unit))
     ada, bob = tg.user("Ada"), tg.user("Bob")
     await bot.start()
     await ada.say("loop")
@@ -83,10 +91,7 @@ async def test_a_degenerate_answer_that_was_stored_holds_up_no_start(
 async def test_others_are_answered_on_discord_too(
     dc: DiscordSandbox, llm: LlmSandbox, discord_bot: BotProcess, unit: str
 ) -> None:
-    def answer(messages: list[ChatMessage]) -> str:
-        return degenerate(unit) if messages[-1].text == "loop" else "an answer"
-
-    llm.script(Script(text=answer, rate=2_000, chunking="chars"))
+    llm.script(streamed(unit))
     ada, bob = dc.user("Ada"), dc.user("Bob")
     await discord_bot.start()
     await ada.say("loop")
