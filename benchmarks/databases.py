@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bot.store import databases as storage
 from bot.store import upgrade
-from bot.store.databases import Databases
+from bot.store.databases import Databases, make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +77,7 @@ def _server() -> Iterator[str]:
 def fill(url: str, bot: int, chats: Sequence[int], *, own: int, others: int) -> None:
     """Store `own` turns in each of `chats`, and so many `others` in chats of other people."""
     history = Databases.at(url).history
-    engine = storage.engine(history)
+    engine = make_engine(history)
     upgrade.migrate(engine)
     numbers = NUMBERS[engine.dialect.name]
     with engine.begin() as db:

@@ -27,9 +27,14 @@ from bot.operations.readiness import Readiness
 from bot.replicas.base import Alone
 from bot.replicas.cluster import Cluster
 from bot.reply.lessons import Lessons
-from bot.store import databases as storage
+from bot.store.database import Database
+from bot.store.databases import Databases, StorageError, await_server
+from bot.store.erasure import Erasure
 from bot.store.history import History
 from bot.store.housekeeping import Housekeeping
+from bot.store.lessons import LessonStore
+from bot.store.messages import Messages
+from bot.store.pruning import Pruning
 from bot.store.queue import TurnQueue
 from bot.turns.intake import Intake
 from bot.turns.platform import PlatformError
@@ -63,8 +68,10 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        databases = storage.Databases.at(settings.storage.url)
-        self.history = History(databases.history)
+        databases = Databases.at(settings.storage.url)
+        self._database = Database(databases.history)
+        self.history = History(self._database)
+        self.messages = Messages(self._database)
         self._cluster = Cluster(databases.history) if databases.shared else None
         self._replicas = self._cluster or Alone()
         self._metrics = Metrics(settings.platforms())
@@ -74,6 +81,8 @@ class App:
         self._platforms = dict(self._make_platforms(Intake(self.history, self._queue, access)))
         self.turns = Turns(
             history=self.history,
+            messages=self.messages,
+            erasure=Erasure(self._database),
             queue=self._queue,
             platforms=self._platforms,
             chain=self._chain,
@@ -82,13 +91,13 @@ class App:
             lease=self._replicas.lease,
             metrics=self._metrics,
         )
-        self._readiness = Readiness(self._platforms, self.history)
+        self._readiness = Readiness(self._platforms, self._database)
         self._server = self._make_server()
         self._beside: list[asyncio.Task[None]] = []
         """What runs until `close`, so also while the last answers end."""
-        self._housekeeping = Housekeeping(self.history, self._queue, settings.storage)
+        self._housekeeping = Housekeeping(Pruning(self._database), self._queue, settings.storage)
         paces = {name: platform.gate.pace for name, platform in self._platforms.items()}
-        self._lessons = Lessons(self.history, paces)
+        self._lessons = Lessons(LessonStore(self._database), paces)
         if self._cluster:
             gates = {name: platform.gate for name, platform in self._platforms.items()}
             self._cluster.member = _Member(self._queue, gates)
@@ -227,7 +236,7 @@ class App:
             await self._cluster.leave()
         await self._lessons.save()
         await self._chain.close()
-        await self.history.close()
+        await self._database.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,13 +288,13 @@ def run_loop(main: Coroutine[object, object, T]) -> T:
 
 def run(settings: Settings) -> int:
     """Run the bot until it is told to stop; return the process's exit code."""
-    databases = storage.Databases.at(settings.storage.url)
+    databases = Databases.at(settings.storage.url)
     try:
         with databases.claim():
             databases.check()
-            storage.await_server(databases.history)
+            await_server(databases.history)
             return run_loop(_serve(settings))
-    except (storage.StorageError, SettingError, PlatformError) as error:
+    except (StorageError, SettingError, PlatformError) as error:
         log.error(str(error))  # noqa: TRY400 - one line that names the mend, no traceback
         return 2
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import forked
 import psycopg
 
-from bot.store import databases as storage
 from bot.store import upgrade
+from bot.store.databases import make_engine, sqlite_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,14 +35,14 @@ ORDER = {"turns": "seq", "posted": "turn, page", "lessons": 'chat COLLATE "{}", 
 
 def tables(database: sa.URL) -> None:
     """Make the history's empty tables."""
-    made = storage.engine(database)
+    made = make_engine(database)
     upgrade.migrate(made)
     made.dispose()
 
 
 def fill(file: Path, turns: int, *, chats: int = 50, text: str = WORDS) -> None:
     """An installation with so many turns, each with two posted messages."""
-    tables(storage.sqlite(file))
+    tables(sqlite_url(file))
     with sqlite3.connect(file) as db:
         db.executemany(
             f"INSERT INTO turns ({TURN}) VALUES ({', '.join('?' * 15)})",  # noqa: S608 - names above

@@ -14,8 +14,15 @@ from bot.chat.keys import ChatKey, TurnKey
 from bot.control.stop import stop_signal
 from bot.replicas import cluster
 from bot.replicas.base import EVERYBODY
-from bot.store import databases as storage
-from bot.store import erasure, queues, upgrade
+from bot.store import erasure, pruning, queues, upgrade
+from bot.store.databases import (
+    Databases,
+    InUseError,
+    StorageError,
+    is_postgresql,
+    make_engine,
+    scrub,
+)
 from bot.store.schema import lessons, posted, turns
 from providers.redact import one_line, redact
 
@@ -45,12 +52,12 @@ def forget(url: str, text: str) -> list[Erased]:
 
     Raises ForgetError where there is no such chat, StorageError where they can't be used.
     """
-    databases = storage.Databases.at(url)
+    databases = Databases.at(url)
     chat = _chat(text)
     try:
         with databases.claim():
             return _forget(databases, chat)
-    except storage.InUseError as error:
+    except InUseError as error:
         raise ForgetError(f"{error.what}; write /forget in the chat, or stop the bot") from None
 
 
@@ -71,11 +78,11 @@ def _chat(text: str) -> ChatKey:
         ) from None
 
 
-def _forget(databases: storage.Databases, chat: ChatKey) -> list[Erased]:
+def _forget(databases: Databases, chat: ChatKey) -> list[Erased]:
     for database in {databases.history, databases.turns}:
         if not databases.shared and not Path(database.database or "").exists():
             raise ForgetError(f"storage.url: there is no database at {database.database}")
-    history, queue = storage.engine(databases.history), storage.engine(databases.turns)
+    history, queue = make_engine(databases.history), make_engine(databases.turns)
     try:
         upgrade.migrate(history)
         rows = _Rows(history, queue, chat)
@@ -88,11 +95,11 @@ def _forget(databases: storage.Databases, chat: ChatKey) -> list[Erased]:
         rows.erase_queue()
         left = rows.counts()
         for engine in (history, queue):
-            storage.scrub(engine, rebuild_up_to=math.inf)
+            scrub(engine, rebuild_up_to=math.inf)
         return [Erased(table, count, left[table]) for table, count in before.items()]
     except sa.exc.OperationalError as error:
         reason = one_line(redact(str(error.orig)))
-        raise storage.StorageError(f"storage.url: {reason}") from None
+        raise StorageError(f"storage.url: {reason}") from None
     finally:
         history.dispose()
         queue.dispose()
@@ -115,7 +122,7 @@ class _Rows:
 
     def _of_queue(self) -> Iterator[tuple[sa.TableClause, sa.ColumnElement[bool]]]:
         """Its tables that name turns, as they are: their number grows with DBOS's releases."""
-        schema = queues.SCHEMA if storage.is_postgresql(self._queue.url) else None
+        schema = queues.SCHEMA if is_postgresql(self._queue.url) else None
         prefix = f"{self._chat}:"
         known = sa.inspect(self._queue)
         for name in sorted(known.get_table_names(schema), key="workflow_status".__eq__):
@@ -170,7 +177,7 @@ class _Rows:
 def _unknown(history: sa.Engine, chat: ChatKey) -> str:
     known: list[str] = []
     with history.connect() as db:
-        while some := erasure.chats(db, known[-1] if known else ""):
+        while some := pruning.chats(db, known[-1] if known else ""):
             known += some
     near = get_close_matches(str(chat), known, n=NEAR)
     hint = f"; near are {', '.join(near)}" if near else ""

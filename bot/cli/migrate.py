@@ -17,9 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bot.settings.url_parts import DATABASE_MEND, is_ambiguous
-from bot.store import databases as storage
 from bot.store import queue, upgrade
-from bot.store.databases import Databases, StorageError
+from bot.store.databases import Databases, StorageError, exists, is_postgresql, make_engine
 from bot.store.schema import metadata, replicas
 from providers.redact import one_line, redact
 
@@ -52,7 +51,7 @@ class Source:
     def __init__(self, databases: Databases) -> None:
         """Raises StorageError where this release can't read it as it is."""
         self._databases = databases
-        self.engine = storage.engine(databases.history)
+        self.engine = make_engine(databases.history)
         sa.event.listen(self.engine, "connect", _read_only)
         if not upgrade.is_current(self.engine):
             raise StorageError(
@@ -76,7 +75,7 @@ class Target:
     def __init__(self, url: sa.URL) -> None:
         """Raises StorageError where it can't be used."""
         self._url = url
-        self.engine = storage.engine(url)
+        self.engine = make_engine(url)
         try:
             upgrade.migrate(self.engine)
         except StorageError as error:
@@ -131,7 +130,7 @@ def run(source_url: str, target_url: str) -> None:
     databases, url = Databases.at(source_url), _target(target_url)
     if databases.shared:
         raise StorageError("storage.url: it names PostgreSQL already; there is nothing to move")
-    if not storage.exists(databases.history):
+    if not exists(databases.history):
         raise StorageError(f"storage.url: {databases.history.database} is not there")
     with databases.claim(), _one_line_errors():
         source, target = Source(databases), Target(url)
@@ -149,7 +148,7 @@ def _target(url: str) -> sa.URL:
         made = sa.make_url(url)
     except sa.exc.ArgumentError:
         made = None
-    if made is None or not storage.is_postgresql(made):
+    if made is None or not is_postgresql(made):
         raise StorageError("--to: give a URL as in postgresql://USER:PASSWORD@HOST:5432/NAME")
     return Databases.at(url).history
 

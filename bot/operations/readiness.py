@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from bot.store.history import History
+    from bot.store.database import Database
 
 STORAGE_PATIENCE = 3.0
-"""Seconds the history may take for the smallest query."""
+"""Seconds the database may take for the smallest query."""
 THREADS_PATIENCE = 5.0
 """Seconds until one of the process's threads must be free."""
 
@@ -26,7 +26,7 @@ class Readiness:
     def __init__(
         self,
         platforms: Mapping[str, Awaited],
-        history: History,
+        database: Database,
         *,
         patience: float = STORAGE_PATIENCE,
     ) -> None:
@@ -34,7 +34,7 @@ class Readiness:
         self.stopping = False
         """Set for good when the process begins to end."""
         self._platforms = platforms
-        self._history = history
+        self._database = database
         self._lost: set[str] = set()
 
     def lost(self, platform: str) -> None:
@@ -49,7 +49,7 @@ class Readiness:
                 missing.append(f"{name}: it has turned the bot away; the log says why")
             elif not await _within(0, platform.ready()):
                 missing.append(f"{name}: not logged in yet")
-        if not await _within(self._patience, self._history.answers()):
+        if not await _within(self._patience, self._database.answers()):
             missing.append("storage: the history does not answer")
         return missing
 

@@ -75,7 +75,7 @@ class Databases:
         if made.get_backend_name() == "sqlite":
             history = Path(made.database or "parlance.db")
             turns = history.with_suffix(f".turns{history.suffix}")
-            return cls(sqlite(history), sqlite(turns))
+            return cls(sqlite_url(history), sqlite_url(turns))
         made = made.set(drivername="postgresql+psycopg")
         if password := made.query.get("password"):  # Where it stands there, it would be shown.
             made = made.difference_update_query(["password"]).set(password=str(password))
@@ -102,7 +102,7 @@ class Databases:
         return _claim(Path(self.history.database or ""), Path(self.turns.database or ""))
 
 
-def sqlite(path: Path) -> sa.URL:
+def sqlite_url(path: Path) -> sa.URL:
     return sa.URL.create("sqlite", database=str(path))
 
 
@@ -115,7 +115,7 @@ def exists(url: sa.URL) -> bool:
     return Path(url.database or "").is_file()
 
 
-def engine(url: sa.URL) -> sa.Engine:
+def make_engine(url: sa.URL) -> sa.Engine:
     """Open a database so that readers never wait and a commit survives a power cut."""
     options: dict[str, Any] = {"timeout": BUSY_TIMEOUT}
     pool: dict[str, Any] = {}
@@ -188,7 +188,7 @@ def await_server(database: sa.URL, patience: float = STARTING) -> None:
     """
     if not is_postgresql(database):
         return
-    target = engine(database)
+    target = make_engine(database)
     until = time.monotonic() + patience
     told = False
     while time.monotonic() < until:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.settings.sections import StorageSettings
-    from bot.store.history import History
+    from bot.store.pruning import Pruning
     from bot.store.queue import TurnQueue
 
 log = structlog.get_logger(__name__)
@@ -37,13 +37,13 @@ class Housekeeping:
 
     def __init__(
         self,
-        history: History,
+        pruning: Pruning,
         queue: TurnQueue,
         storage: StorageSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives seconds since the epoch."""
-        self._history = history
+        self._pruning = pruning
         self._queue = queue
         self._keep_days = storage.keep_days
         self._keep_turns = storage.keep_turns
@@ -64,7 +64,7 @@ class Housekeeping:
 
     async def tidy(self, prefix: str = "") -> None:
         """One round."""
-        await self._history.forget_forgetting(self._clock() - REDELIVERY)
+        await self._pruning.forget_forgetting(self._clock() - REDELIVERY)
         queue = await self._prune_queue()
         turns = await self._prune_old(prefix) + await self._prune_many(prefix)
         if queue or turns:
@@ -83,7 +83,7 @@ class Housekeeping:
         before = self._clock() - max(self._keep_days * DAY, REDELIVERY)
         deleted, reached = 0, 0
         while True:
-            swept = await self._history.sweep(reached, before, BATCH, prefix)
+            swept = await self._pruning.sweep(reached, before, BATCH, prefix)
             deleted += swept.deleted
             if swept.reached is None:
                 return deleted
@@ -94,9 +94,9 @@ class Housekeeping:
         if not self._keep_turns:
             return 0
         before, deleted, last = self._clock() - REDELIVERY, 0, prefix
-        while chats := [c for c in await self._history.chats(last) if c.startswith(prefix)]:
+        while chats := [c for c in await self._pruning.chats(last) if c.startswith(prefix)]:
             for last in chats:
-                while batch := await self._history.thin(last, self._keep_turns, before, BATCH):
+                while batch := await self._pruning.thin(last, self._keep_turns, before, BATCH):
                     deleted += batch
                     await asyncio.sleep(PAUSE)
             await asyncio.sleep(PAUSE)

@@ -29,8 +29,8 @@ from dbos._utils import GlobalParams, generate_uuid
 
 from bot.chat.keys import TurnKey
 from bot.replicas.base import WAKE
-from bot.store import databases as storage
 from bot.store import queues
+from bot.store.databases import exists, is_postgresql, make_engine, scrub
 from bot.store.queues import queue_of
 from providers.redact import one_line, redact
 
@@ -70,13 +70,13 @@ class TurnQueue:
         self._run: Callable[[TurnKey], Awaitable[None]] | None = None
         """Known once it is started; no turn is begun before."""
         self._replicas = replicas
-        self._engine = storage.engine(database)
+        self._engine = make_engine(database)
         sa.event.listen(self._engine, "handle_error", _try_again, retval=True)
         self._running: set[asyncio.Task[object]] = set()
         self._wakes: set[asyncio.Task[None]] = set()
         self._waking = asyncio.Lock()
         # SQLite takes one writer, and whoever meets another sleeps for milliseconds at a time.
-        shared = storage.is_postgresql(database)
+        shared = is_postgresql(database)
         self._writing = nullcontext() if shared else asyncio.Lock()
         self._wake_owed: set[str] = set()
         """The bots' queues of which a claim is asked for that has not begun: it will see what is
@@ -223,7 +223,7 @@ class TurnQueue:
                 break
             await asyncio.sleep(0.1)
         try:
-            await asyncio.to_thread(storage.scrub, self._engine)
+            await asyncio.to_thread(scrub, self._engine)
         except Exception as error:  # noqa: BLE001 - there are only ids
             log.warning("ids may be left in the queue's file", reason=one_line(redact(str(error))))
 
@@ -331,9 +331,9 @@ class Owed(NamedTuple):
 
 def owed(database: sa.URL) -> list[Owed]:
     """All turns that the queue in `database` still owes, while no process runs them."""
-    if not storage.exists(database):
+    if not exists(database):
         return []
-    engine = storage.engine(database)
+    engine = make_engine(database)
     client = DBOSClient(system_database_engine=engine, application_name=APP)
     try:
         found = client.list_workflows(
@@ -352,7 +352,7 @@ def owe(database: sa.URL, turns: Sequence[Owed]) -> None:
     if not turns:
         return
     DBOS.migrate(_plain(database))
-    engine = storage.engine(database)
+    engine = make_engine(database)
     client = DBOSClient(system_database_engine=engine, application_name=APP)
     try:
         for turn in turns:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from bot.chat.keys import TurnKey
-from bot.store import databases as storage
+from bot.store.databases import is_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ def move_old(database: sa.Engine) -> None:
     On PostgreSQL such a release may still be running: what it has begun stays there, and so do the
     turns that wait for that, so that those of a lane go on one after another.
     """
-    shared = storage.is_postgresql(database.url)
+    shared = is_postgresql(database.url)
     schema = SCHEMA if shared else None
     if not sa.inspect(database).has_table("workflow_status", schema=schema):
         return

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from bot.operations.metrics import Metrics, Watch
     from bot.replicas.base import Lease
     from bot.settings.sections import ChatSettings
+    from bot.store.erasure import Erasure
     from bot.store.history import History
+    from bot.store.messages import Messages
     from bot.store.queue import TurnQueue
     from bot.store.schema import Turn
     from bot.turns.platform import Platform
@@ -54,15 +56,15 @@ _SAID = {
 
 
 class _TurnLedger:
-    def __init__(self, history: History, turn: Turn) -> None:
-        self._history = history
+    def __init__(self, messages: Messages, turn: Turn) -> None:
+        self._messages = messages
         self._turn = turn
 
     async def posted(self, number: int, message: str) -> None:
-        await self._history.add_message(self._turn, number, message)
+        await self._messages.add(self._turn, number, message)
 
     async def removed(self, message: str) -> None:
-        await self._history.remove_message(self._turn, message)
+        await self._messages.remove(self._turn, message)
 
 
 class Turns:
@@ -72,6 +74,8 @@ class Turns:
         self,
         *,
         history: History,
+        messages: Messages,
+        erasure: Erasure,
         queue: TurnQueue,
         platforms: Mapping[str, Platform],
         chain: Chain,
@@ -81,6 +85,8 @@ class Turns:
         metrics: Metrics,
     ) -> None:
         self._history = history
+        self._messages = messages
+        self._erasure = erasure
         self._queue = queue
         self._platforms = platforms
         self._chain = chain
@@ -125,7 +131,7 @@ class Turns:
         watch.outcome = Outcome.REMOVED.value if gone else watch.outcome
         await self._history.settle(turn, Outcome.REMOVED if gone else None)
         if turn.command == CommandName.FORGET:
-            await self._history.drop(turn)
+            await self._erasure.drop(turn)
         await platform.settled(turn)
 
     async def _platform(self, chat: ChatKey) -> Platform:
@@ -170,7 +176,7 @@ class Turns:
         return Reply(
             platform.surface(turn),
             platform.gate,
-            _TurnLedger(self._history, turn),
+            _TurnLedger(self._messages, turn),
             nonce=str(turn.key),
             posted=posted,
             stood=len(turn.partial or "") if posted else 0,
@@ -185,7 +191,7 @@ class Turns:
                 stopped = await self._control.stop(turn.key.chat, turn.sender)
                 return "" if stopped else texts.NOTHING_TO_STOP
             case CommandName.FORGET:
-                await forgetting.forget(turn, self._history, self._queue, self._control)
+                await forgetting.forget(turn, self._erasure, self._queue, self._control)
             case CommandName.UNKNOWN:
                 return texts.unknown_command(turn.question)
             case CommandName.HELP:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from kept import opened
 
 from benchmarks.databases import CHATS, fill
 from bot.chat.keys import BotKey, ChatKey, TurnKey
@@ -24,8 +25,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 async def test_the_bot_finds_the_chats_own_turns_and_those_of_others(url: str) -> None:
     fill(url, 42, [7, 8], own=3, others=2 * CHATS)
-    history = History(Databases.at(url).history)
-    try:
+    async with opened(Databases.at(url).history) as database:
+        history = History(database)
         asked = await history.ask(
             TurnKey(ChatKey("telegram", "42", "7"), "1"), "and now?", sender="7"
         )
@@ -33,5 +34,3 @@ async def test_the_bot_finds_the_chats_own_turns_and_those_of_others(url: str) -
         assert len(window) == 3
         assert all(turn.settled and turn.answer for turn in window)
         assert len(await history.latest(BotKey("telegram", "42"), 0.0)) == 2 + CHATS
-    finally:
-        await history.close()

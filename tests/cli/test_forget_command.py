@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 from command_line import parlance
+from kept import opened
 from queue_programs import run
 
 from bot.chat.keys import ChatKey, TurnKey
 from bot.chat.lesson import Lesson
-from bot.store import databases as storage
-from bot.store.databases import Databases
+from bot.store.databases import Databases, make_engine
 from bot.store.history import History
+from bot.store.lessons import LessonStore
+from bot.store.messages import Messages
 from bot.store.schema import Outcome
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
+
+    from bot.store.database import Database
 
 CHAT = ChatKey("telegram", "7", "1")
 TOPIC = ChatKey("telegram", "7", "1", "5")
@@ -47,6 +51,16 @@ def close(folder: Path) -> None:
         file.chmod(0o600)
 
 
+async def fill(database: Database, chat: ChatKey) -> None:
+    history = History(database)
+    for n in range(3):
+        turn = await history.ask(TurnKey(chat, str(n + 1)), f"walrus {chat}.", sender="9")
+        await history.end(turn, f"tusk {chat}.", Outcome.WHOLE, notice="", tokens=None)
+        await Messages(database).add(turn, 0, f"{n}00")
+        await history.settle(turn)
+    await LessonStore(database).keep_lessons({(chat, ""): Lesson(1.0, 1.0, 0.0)})
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of a database in which three chats asked three questions each."""
@@ -54,15 +68,9 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
     await asyncio.to_thread(run, url, FILL)
-    history = History(Databases.at(url).history)
-    for chat in (CHAT, TOPIC, OTHER):
-        for n in range(3):
-            turn = await history.ask(TurnKey(chat, str(n + 1)), f"walrus {chat}.", sender="9")
-            await history.end(turn, f"tusk {chat}.", Outcome.WHOLE, notice="", tokens=None)
-            await history.add_message(turn, 0, f"{n}00")
-            await history.settle(turn)
-        await history.keep_lessons({(chat, ""): Lesson(1.0, 1.0, 0.0)})
-    await history.close()
+    async with opened(Databases.at(url).history) as database:
+        for chat in (CHAT, TOPIC, OTHER):
+            await fill(database, chat)
     close(tmp_path)
     return url
 
@@ -75,7 +83,7 @@ def forget(folder: Path, url: str, chat: str) -> subprocess.CompletedProcess[str
 
 
 def ids(url: str) -> set[str]:
-    engine = storage.engine(Databases.at(url).turns)
+    engine = make_engine(Databases.at(url).turns)
     table = "dbos.workflow_input" if "postgresql" in url else "workflow_input"
     with engine.connect() as db:
         found = set(db.execute(sa.text(f"SELECT workflow_uuid FROM {table}")).scalars())  # noqa: S608 - one of two
@@ -98,14 +106,15 @@ async def test_a_chat_is_erased_and_no_other(url: str, tmp_path: Path) -> None:
         assert lines.pop(table).strip() == "3 erased, 0 left"
     assert {line.strip() for line in lines.values()} == {"0 erased, 0 left"}
     assert done.returncode == 0
-    history = History(Databases.at(url).history)
-    for n in range(3):
-        assert await history.turn(TurnKey(CHAT, str(n + 1))) is None
-        assert await history.turn(TurnKey(TOPIC, str(n + 1))) is not None
-        assert await history.turn(TurnKey(OTHER, str(n + 1))) is not None
-    assert await history.ask(TurnKey(CHAT, "3"), "delivered again", sender="9") is None
-    assert set(await history.lessons(CHAT.account)) == {(TOPIC, ""), (OTHER, "")}
-    await history.close()
+    async with opened(Databases.at(url).history) as database:
+        history = History(database)
+        for n in range(3):
+            assert await history.turn(TurnKey(CHAT, str(n + 1))) is None
+            assert await history.turn(TurnKey(TOPIC, str(n + 1))) is not None
+            assert await history.turn(TurnKey(OTHER, str(n + 1))) is not None
+        assert await history.ask(TurnKey(CHAT, "3"), "delivered again", sender="9") is None
+        learned = await LessonStore(database).lessons(CHAT.account)
+        assert set(learned) == {(TOPIC, ""), (OTHER, "")}
     assert len(ids(url)) == 6
     assert not any(id_.startswith("telegram:7:1:") for id_ in ids(url))
     if "sqlite" in url:

@@ -14,9 +14,8 @@ import pytest
 from moving import COLUMNS, in_postgresql, in_sqlite, migrate, started
 
 from bot.cli.migrate import BATCH
-from bot.store import databases as storage
 from bot.store import upgrade
-from bot.store.databases import Databases
+from bot.store.databases import Databases, make_engine, sqlite_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,7 +186,7 @@ async def test_a_source_in_use_is_refused(config: Path, file: Path, postgres_url
 async def test_a_source_of_another_release_is_refused(
     config: Path, file: Path, postgres_url: str
 ) -> None:
-    engine = storage.engine(storage.sqlite(file))
+    engine = make_engine(sqlite_url(file))
     upgrade.migrate(engine, "0003")
     engine.dispose()
     code, _, errors = await migrate(config, postgres_url)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import asked
 import pytest
+from kept import opened
 
 from bot.chat.keys import TurnKey
 from bot.conversation.window import ContextWindow
 from bot.settings.sections import ChatSettings
-from bot.store.databases import Databases
+from bot.store.databases import sqlite_url
 from bot.store.history import History
 from bot.store.schema import Outcome
 from providers.base import Message, Role
@@ -29,9 +30,8 @@ ROOM = ChatSettings(system_prompt=WORDS, history_tokens=700)
 
 @pytest.fixture
 async def history(tmp_path: Path) -> AsyncIterator[History]:
-    opened = History(Databases.at(f"sqlite:///{tmp_path}/history.db").history)
-    yield opened
-    await opened.close()
+    async with opened(sqlite_url(tmp_path / "history.db")) as database:
+        yield History(database)
 
 
 async def said(history: History, exchanges: int) -> Turn:

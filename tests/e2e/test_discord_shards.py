@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from discord.utils import time_snowflake
 from discord_chat import replies
+from kept import opened
 
 from bot.chat.keys import ChatKey, TurnKey
-from bot.store.databases import Databases
+from bot.store.databases import sqlite_url
 from bot.store.history import History
 from sandbox.discord.gateway.protocol import GatewaySettings
 from sandbox.discord.rest.api import CREATE_MESSAGE
@@ -87,10 +88,9 @@ async def test_each_shard_finds_what_it_missed_though_another_was_told_more_sinc
     guild = dc.guild("Guild", members=[ada, bob], guild_id=301 << 22)
     lounge, garden = guild.channel("lounge"), guild.channel("garden")
     now = time.time()
-    history = History(Databases.at(f"sqlite:///{discord_bot.folder}/parlance.db").history)
-    for channel, answered_at in ((ada.dm, now + 600), (bob.dm, now - 600), (lounge, now - 600)):
-        await remember(history, dc, channel, answered_at)
-    await history.close()
+    async with opened(sqlite_url(discord_bot.folder / "parlance.db")) as database:
+        for channel, answered_at in ((ada.dm, now + 600), (bob.dm, now - 600), (lounge, now - 600)):
+            await remember(History(database), dc, channel, answered_at)
     await bob.say("said meanwhile")
     await bob.say("said meanwhile", garden, mention=True)
     discord_bot.environment = {"PARLANCE__DISCORD__SHARDS": "2"}

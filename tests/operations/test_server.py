@@ -18,12 +18,14 @@ from bot.operations.metrics import Metrics
 from bot.operations.readiness import Readiness
 from bot.operations.server import LARGEST_BODY, Server, ServerError
 from bot.settings.sections import ServerSettings
-from bot.store import databases as storage
-from bot.store.history import History
+from bot.store.database import Database
+from bot.store.databases import sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    import sqlalchemy as sa
 
     from bot.reply.gate import Gate
     from bot.reply.surface import Surface
@@ -59,7 +61,7 @@ class SlowToLogIn:
 class Running:
     url: str
     http: aiohttp.ClientSession
-    history: History
+    database: Database
     metrics: Metrics
     readiness: Readiness
     platforms: dict[str, SlowToLogIn] = field(default_factory=dict)
@@ -78,9 +80,9 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def serving(folder: Path, **routes: Any) -> AsyncIterator[Running]:  # noqa: ANN401 - handlers
-    history, metrics = History(storage.sqlite(folder / "parlance.db")), Metrics([])
+    database, metrics = Database(sqlite_url(folder / "parlance.db")), Metrics([])
     platforms = {"telegram": SlowToLogIn(), "discord": SlowToLogIn()}
-    readiness = Readiness(platforms, history, patience=0.5)
+    readiness = Readiness(platforms, database, patience=0.5)
     port = free_port()
     server = Server(ServerSettings(port=port), metrics, readiness)
     for path, handler in routes.items():
@@ -89,10 +91,10 @@ async def serving(folder: Path, **routes: Any) -> AsyncIterator[Running]:  # noq
     try:
         async with aiohttp.ClientSession() as http:
             url = f"http://127.0.0.1:{port}"
-            yield Running(url, http, history, metrics, readiness, platforms)
+            yield Running(url, http, database, metrics, readiness, platforms)
     finally:
         await server.close()
-        await history.close()
+        await database.close()
 
 
 @pytest.fixture
@@ -148,12 +150,12 @@ async def test_a_history_that_does_not_answer_is_missing_until_it_does(server: R
     loop = asyncio.get_running_loop()
     released = loop.create_future()
 
-    def hold() -> None:
+    def hold(_: sa.Connection) -> None:
         loop.call_soon_threadsafe(holding.set)
         while not released.done():
             time.sleep(0.01)
 
-    held = loop.run_in_executor(server.history._threads, hold)
+    held = asyncio.create_task(server.database.run(hold))
     await holding.wait()
     status, body = await server.get("/readyz")
     assert (status, body["missing"]) == (503, ["storage: the history does not answer"])

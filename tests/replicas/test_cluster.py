@@ -14,8 +14,8 @@ import pytest
 from bot.chat.keys import BotKey
 from bot.replicas.base import EVERYBODY
 from bot.replicas.cluster import HUNG, LEASE, Cluster
-from bot.store import databases as storage
 from bot.store import upgrade
+from bot.store.databases import Databases, make_engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -66,8 +66,8 @@ class Running:
 
 @pytest.fixture
 def database(postgres_url: str) -> sa.URL:
-    url = storage.Databases.at(postgres_url).history
-    engine = storage.engine(url)
+    url = Databases.at(postgres_url).history
+    engine = make_engine(url)
     upgrade.migrate(engine)
     engine.dispose()
     return url

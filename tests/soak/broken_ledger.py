@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 
 from bot.app import App
 from bot.settings.load import load
-from bot.store.history import History
+from bot.store.messages import Messages
 
 if TYPE_CHECKING:
     from bot.settings.sections import Settings
     from bot.store.schema import Turn
 
 
-class ForgetfulHistory(History):
-    """Everything but the messages that were posted for a turn."""
+class ForgetfulMessages(Messages):
+    """None of those that were posted is written down."""
 
-    async def add_message(self, turn: Turn, number: int, message: str) -> None:
+    async def add(self, turn: Turn, number: int, message: str) -> None:
         pass
 
 
 class ForgetfulApp(App):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        # Every part has this very history, so it is the history that has to change.
-        self.history.__class__ = ForgetfulHistory
+        # The turns have this very store, so it is the store that has to change.
+        self.messages.__class__ = ForgetfulMessages
 
 
 async def main(config: Path) -> None:

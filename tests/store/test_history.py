@@ -3,62 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import time
 from dataclasses import replace
-from random import Random
 from typing import TYPE_CHECKING
 
-import pytest
-import sqlalchemy as sa
+from kept import CHAT, ask, exchange, opened, window
 
 from bot.chat.keys import BotKey, ChatKey, TurnKey
-from bot.chat.lesson import Lesson
-from bot.store import databases as storage
-from bot.store import upgrade
-from bot.store.databases import Databases, StorageError
 from bot.store.history import History
-from bot.store.schema import After, Outcome, Turn, turns
+from bot.store.messages import Messages
+from bot.store.schema import After, Outcome, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-CHAT = ChatKey("telegram", "7", "1")
-OLD_COLUMNS = ("seq", "key", "chat", "command", "question", "asked_at", "answer", "outcome")
-"""Of the first release, those that must be given."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> sa.URL:
-    url = f"sqlite:///{tmp_path}/history.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    return Databases.at(url).history
-
-
-@pytest.fixture
-async def history(database: sa.URL) -> AsyncIterator[History]:
-    opened = History(database)
-    yield opened
-    await opened.close()
-
-
-async def ask(history: History, message: int, question: str = "", command: str = "") -> Turn:
-    return await history.ask(
-        TurnKey(CHAT, str(message)), question or f"q{message}", sender="9", command=command
-    )
-
-
-async def exchange(history: History, message: int, outcome: Outcome = Outcome.WHOLE) -> Turn:
-    turn = await ask(history, message)
-    await history.end(turn, f"a{message}", outcome, notice="", tokens=None)
-    return turn
-
-
-async def window(history: History, turn: Turn, budget: int = 100) -> list[tuple[str, str | None]]:
-    past = await history.window(turn, budget, lambda _: 10)
-    return [(turn.question, turn.answer) for turn in past]
+    import sqlalchemy as sa
 
 
 async def test_the_same_message_twice_is_one_turn(history: History) -> None:
@@ -67,19 +23,19 @@ async def test_the_same_message_twice_is_one_turn(history: History) -> None:
     assert again == first
 
 
-async def test_a_turn_outlives_the_process(database: sa.URL) -> None:
-    first = History(database)
-    turn = await exchange(first, 1)
-    await first.add_message(turn, 0, "100")
-    await first.settle(turn)
-    await first.close()
-    second = History(database)
-    read = await second.turn(turn.key)
-    assert read is not None
-    assert (read.question, read.answer, read.outcome) == ("q1", "a1", Outcome.WHOLE)
-    assert read.settled
-    assert await second.progress(turn.key) == (read, [(0, "100")])
-    await second.close()
+async def test_a_turn_outlives_the_process(database_url: sa.URL) -> None:
+    async with opened(database_url) as database:
+        first = History(database)
+        turn = await exchange(first, 1)
+        await Messages(database).add(turn, 0, "100")
+        await first.settle(turn)
+    async with opened(database_url) as database:
+        second = History(database)
+        read = await second.turn(turn.key)
+        assert read is not None
+        assert (read.question, read.answer, read.outcome) == ("q1", "a1", Outcome.WHOLE)
+        assert read.settled
+        assert await second.progress(turn.key) == (read, [(0, "100")])
 
 
 async def test_an_unknown_turn_is_none(history: History) -> None:
@@ -148,12 +104,12 @@ async def test_retry_with_nothing_before_it_has_no_question(history: History) ->
     assert (await ask(history, 4, command="retry")).question == ""
 
 
-async def test_posted_messages_are_kept_by_page(history: History) -> None:
+async def test_posted_messages_are_kept_by_page(history: History, messages: Messages) -> None:
     turn = await ask(history, 1)
     for page, message in ((0, "10"), (1, "11"), (1, "12")):
-        await history.add_message(turn, page, message)
+        await messages.add(turn, page, message)
     assert await history.progress(turn.key) == (turn, [(0, "10"), (1, "12")])
-    await history.remove_message(turn, "12")
+    await messages.remove(turn, "12")
     assert await history.progress(turn.key) == (turn, [(0, "10")])
 
 
@@ -169,31 +125,6 @@ async def test_the_answer_so_far_is_kept_until_it_has_ended(history: History) ->
     ]
 
 
-async def test_a_database_that_is_busy_is_waited_for(history: History) -> None:
-    calls = []
-
-    def locked_at_first() -> str:
-        calls.append(1)
-        if len(calls) == 1:
-            raise sa.exc.OperationalError("write", {}, sqlite3.OperationalError("locked"))
-        return "written"
-
-    assert await history._run(locked_at_first) == "written"
-
-
-async def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
-    (tmp_path / "history.db").write_text("not a database " * 100)
-    with pytest.raises(StorageError, match=r"storage.url: .*history.db can't be used"):
-        History(storage.sqlite(tmp_path / "history.db"))
-
-
-def test_a_server_that_is_not_there_is_said_without_the_password() -> None:
-    url = Databases.at("postgresql://me:hidden@127.0.0.1:1/parlance").history
-    with pytest.raises(StorageError, match=r"storage.url: .*127.0.0.1:1.* can't be used") as raised:
-        History(url)
-    assert "hidden" not in str(raised.value)
-
-
 async def test_many_at_once_are_all_kept(history: History) -> None:
     turns = await asyncio.gather(*(ask(history, message) for message in range(200)))
     assert len({turn.seq for turn in turns}) == 200
@@ -206,27 +137,6 @@ async def test_what_a_database_can_not_hold_is_kept_as_a_sign_for_it(history: Hi
     assert read.question == "a\ufffdb"
 
 
-def test_a_database_of_a_newer_release_is_refused(database: sa.URL) -> None:
-    engine = storage.engine(database)
-    upgrade.migrate(engine)
-    newer = "UPDATE alembic_version SET version_num = '9999'"
-    with engine.begin() as db:
-        db.execute(sa.text(newer))
-    upgrade.migrate(engine)  # It has been extended; this release may go on.
-    with engine.begin() as db:
-        db.execute(sa.text("UPDATE oldest_reader SET revision = '9998'"))
-    with pytest.raises(StorageError, match=r"newer parlance .*9999.*upgrade"):
-        upgrade.migrate(engine)
-    engine.dispose()
-
-
-async def test_replicas_that_start_together_make_the_tables_once(postgres_url: str) -> None:
-    database = Databases.at(postgres_url).history
-    opened = await asyncio.gather(*(asyncio.to_thread(History, database) for _ in range(4)))
-    for history in opened:
-        await history.close()
-
-
 async def branch(history: History, message: int, after: After | None) -> Turn:
     key = TurnKey(CHAT, str(message))
     turn = await history.ask(key, f"q{message}", sender="9", after=after)
@@ -234,10 +144,12 @@ async def branch(history: History, message: int, after: After | None) -> Turn:
     return turn
 
 
-async def test_a_branch_goes_on_from_an_answer_and_what_led_to_it(history: History) -> None:
+async def test_a_branch_goes_on_from_an_answer_and_what_led_to_it(
+    history: History, messages: Messages
+) -> None:
     for message in (1, 2, 3):
         turn = await exchange(history, message)
-        await history.add_message(turn, 0, f"{message}00")
+        await messages.add(turn, 0, f"{message}00")
     after = await history.locate([CHAT], "200")
     branched = await branch(history, 4, after)
     assert await window(history, branched) == [("q1", "a1"), ("q2", "a2")]
@@ -261,9 +173,11 @@ async def test_an_answer_that_is_left_out_takes_no_room(history: History) -> Non
     assert [(turn.question, turn.answer) for turn in past] == [("q1", "a"), ("q2", None)]
 
 
-async def test_a_branch_may_go_on_from_what_was_said_in_another_chat(history: History) -> None:
+async def test_a_branch_may_go_on_from_what_was_said_in_another_chat(
+    history: History, messages: Messages
+) -> None:
     turn = await exchange(history, 1)
-    await history.add_message(turn, 0, "100")
+    await messages.add(turn, 0, "100")
     thread = TurnKey(ChatKey("telegram", "7", "1", "100"), "2")
     after = await history.locate([thread.chat, CHAT], "100")
     asked = await history.ask(thread, "q2", sender="9", after=after)
@@ -319,10 +233,10 @@ async def test_ones_own_last_question_is_repeated_where_many_ask(history: Histor
     assert await window(history, retry) == [("q1", "a1"), ("q3", "a3")]
 
 
-async def test_a_retry_of_a_branch_is_on_that_branch(history: History) -> None:
+async def test_a_retry_of_a_branch_is_on_that_branch(history: History, messages: Messages) -> None:
     for message in (1, 2):
         turn = await exchange(history, message)
-        await history.add_message(turn, 0, f"{message}00")
+        await messages.add(turn, 0, f"{message}00")
     await branch(history, 3, await history.locate([CHAT], "100"))
     retry = await ask(history, 4, command="retry")
     assert await window(history, retry) == [("q1", "a1")]
@@ -339,101 +253,3 @@ async def test_the_latest_turn_of_each_chat_is_told_by_bot(history: History) -> 
     assert await history.latest(bot, 1e12) == []
     assert await history.has_turns(elsewhere)
     assert not await history.has_turns(ChatKey("discord", "7", "5"))
-
-
-async def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
-    database = storage.sqlite(tmp_path / "history.db")
-    engine = storage.engine(database)
-    upgrade.migrate(engine, "0001")
-    with engine.begin() as db:
-        old = sa.table("turns", *map(sa.column, OLD_COLUMNS))
-        for seq, command in ((1, ""), (2, "retry"), (3, "retry")):
-            row = (seq, f"{CHAT}:{seq}:0", str(CHAT), command, "q1", 0.0, f"a{seq}", "whole")
-            db.execute(sa.insert(old).values(dict(zip(OLD_COLUMNS, row, strict=True))))
-    engine.dispose()
-    history = History(database)
-    assert await window(history, await ask(history, 4)) == [("q1", "a3")]
-    await history.close()
-
-
-async def test_lessons_are_kept_by_chat_and_kind(history: History) -> None:
-    first, second = Lesson(5.0, 0.5, 100.0), Lesson(4.0, 0.25, 200.0)
-    await history.keep_lessons({(CHAT, "edit"): first, (CHAT, ""): first})
-    await history.keep_lessons({(CHAT, ""): second, (replace(CHAT, bot="77"), ""): first})
-    assert await history.lessons(CHAT.account) == {(CHAT, "edit"): first, (CHAT, ""): second}
-    assert await history.lessons(BotKey("discord", CHAT.bot)) == {}
-
-
-def files_with(folder: Path, text: bytes) -> list[str]:
-    return [f.name for f in folder.glob("history.db*") if text in f.read_bytes()]
-
-
-async def test_what_was_forgotten_is_in_no_file_however_rows_were_moved(tmp_path: Path) -> None:
-    database = storage.sqlite(tmp_path / "history.db")
-    history = History(database)
-    random = Random(7)  # noqa: S311 - the same rows each time
-    other = ChatKey("telegram", "7", "2")
-    for message in range(150):
-        chat = random.choice([CHAT, other])
-        word = "walrus " if chat is CHAT else "badger "
-        key = TurnKey(chat, str(message))
-        turn = await history.ask(key, word * random.randint(1, 900), sender="9")
-        text = word * random.randint(1, 600)
-        await history.end(turn, text, Outcome.WHOLE, notice="", tokens=None)
-    last = await ask(history, 200, "/forget")
-    await history.forget(last)
-    assert files_with(tmp_path, b"walrus") == []
-    assert files_with(tmp_path, b"badger") == ["history.db"]
-    await history.close()
-
-
-async def test_a_chat_is_forgotten_up_to_the_request_and_stays_so(history: History) -> None:
-    first = await exchange(history, 1)
-    await history.add_message(first, 0, "100")
-    elsewhere = await history.ask(TurnKey(ChatKey("telegram", "7", "12"), "1"), "q", sender="9")
-    forget = await ask(history, 2, command="forget")
-    later = await exchange(history, 3)
-    await history.forget(forget)
-    await history.forget(forget)
-    assert await history.turn(first.key) is None
-    assert await history.locate([CHAT], "100") is None
-    assert await history.turn(later.key) is not None
-    assert await history.turn(elsewhere.key) is not None
-    # What was under way changes nothing, and what is delivered again is not taken.
-    await history.end(first, "a1", Outcome.WHOLE, notice="", tokens=None)
-    await history.add_message(first, 1, "101")
-    assert await history.locate([CHAT], "101") is None
-    for message in (1, 2):
-        assert await history.ask(TurnKey(CHAT, str(message)), "again", sender="9") is None
-    await history.drop(forget)
-    assert await window(history, await ask(history, 4)) == [("q3", "a3")]
-    await history.forget_forgetting(time.time() - 60)
-    assert await history.ask(TurnKey(CHAT, "1"), "again", sender="9") is None
-    await history.forget_forgetting(time.time() + 60)
-    assert await history.ask(TurnKey(CHAT, "1"), "again", sender="9") is not None
-
-
-async def test_a_forgotten_chat_is_still_the_latest_that_was_heard(history: History) -> None:
-    forget = await ask(history, 5, command="forget")
-    await history.forget(forget)
-    await history.drop(forget)
-    assert await history.latest(CHAT.account, 0.0) == [TurnKey(CHAT, "5")]
-    assert await history.latest(BotKey("telegram", "77"), 0.0) == []
-
-
-async def test_what_a_process_that_stands_still_has_locked_is_free_again(
-    postgres_url: str,
-) -> None:
-    """Else those who would take its turns over waited for it, and gave no sign of life."""
-    database = Databases.at(postgres_url).history
-    history = History(database)
-    turn = await ask(history, 1)
-    engine = storage.engine(database)
-    with engine.connect() as standing_still:
-        standing_still.execute(sa.update(turns).where(turns.c.seq == turn.seq).values(question="?"))
-        async with asyncio.timeout(storage.STALLED + 10):
-            await history.settle(turn)
-        with pytest.raises(sa.exc.DBAPIError):
-            standing_still.execute(sa.text("SELECT 1"))
-    engine.dispose()
-    await history.close()

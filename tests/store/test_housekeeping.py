@@ -11,15 +11,14 @@ from pydantic import ValidationError
 
 from bot.chat.keys import ChatKey, TurnKey
 from bot.settings.sections import StorageSettings
-from bot.store.databases import Databases
 from bot.store.history import History
 from bot.store.housekeeping import BATCH, DAY, REDELIVERY, Housekeeping
+from bot.store.messages import Messages
+from bot.store.pruning import Pruning
 from bot.store.schema import Outcome, posted, turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
+    from bot.store.database import Database
     from bot.store.queue import TurnQueue
 
 CHAT = ChatKey("telegram", "7", "1")
@@ -41,123 +40,119 @@ class Queue:
         return batch
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def history(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[History]:
-    url = f"sqlite:///{tmp_path}/history.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    opened = History(Databases.at(url).history)
-    yield opened
-    await opened.close()
-
-
-def house(history: History, queue: TurnQueue | None = None, **keep: int) -> Housekeeping:
-    return Housekeeping(history, queue or Queue(0), StorageSettings(**keep))
+def house(database: Database, queue: TurnQueue | None = None, **keep: int) -> Housekeeping:
+    return Housekeeping(Pruning(database), queue or Queue(0), StorageSettings(**keep))
 
 
 async def exchange(
-    history: History, message: int, *, days: float = 0.0, chat: ChatKey = CHAT, settled: bool = True
+    database: Database,
+    message: int,
+    *,
+    days: float = 0.0,
+    chat: ChatKey = CHAT,
+    settled: bool = True,
 ) -> None:
     """Asked and answered so many days ago."""
+    history = History(database)
     turn = await history.ask(TurnKey(chat, str(message)), f"q{message}", sender="9")
     await history.end(turn, f"a{message}", Outcome.WHOLE, notice="", tokens=None)
-    await history.add_message(turn, 0, f"{message}00")
+    await Messages(database).add(turn, 0, f"{message}00")
     if settled:
         await history.settle(turn)
     at = sa.update(turns).where(turns.c.seq == turn.seq)
-    with history._engine.begin() as db:
-        db.execute(at.values(asked_at=time.time() - days * DAY))
+    await database.execute(at.values(asked_at=time.time() - days * DAY))
 
 
-def left(history: History, chat: ChatKey = CHAT) -> list[str]:
+async def left(database: Database, chat: ChatKey = CHAT) -> list[str]:
     mine = sa.select(turns.c.question).where(turns.c.chat == str(chat)).order_by(turns.c.seq)
-    with history._engine.connect() as db:
-        return list(db.execute(mine).scalars())
+    return await database.run(lambda db: list(db.execute(mine).scalars()))
 
 
-def pages(history: History) -> int:
-    with history._engine.connect() as db:
-        return db.execute(sa.select(sa.func.count()).select_from(posted)).scalar_one()
+async def pages(database: Database) -> int:
+    count = sa.select(sa.func.count()).select_from(posted)
+    return await database.run(lambda db: db.execute(count).scalar_one())
 
 
-async def test_nothing_is_deleted_unless_it_is_asked_for(history: History) -> None:
-    await exchange(history, 1, days=4000)
-    await house(history).tidy()
-    assert left(history) == ["q1"]
+async def test_nothing_is_deleted_unless_it_is_asked_for(database: Database) -> None:
+    await exchange(database, 1, days=4000)
+    await house(database).tidy()
+    assert await left(database) == ["q1"]
 
 
-async def test_what_is_older_than_asked_for_is_deleted_with_its_messages(history: History) -> None:
+async def test_what_is_older_than_asked_for_is_deleted_with_its_messages(
+    database: Database,
+) -> None:
     for message, days in ((1, 40), (2, 31), (3, 29), (4, 0)):
-        await exchange(history, message, days=days)
-    await house(history, keep_days=30).tidy()
-    assert left(history) == ["q3", "q4"]
-    assert pages(history) == 2
+        await exchange(database, message, days=days)
+    await house(database, keep_days=30).tidy()
+    assert await left(database) == ["q3", "q4"]
+    assert await pages(database) == 2
 
 
-async def test_an_answer_that_is_owed_is_never_deleted(history: History) -> None:
-    await exchange(history, 1, days=40, settled=False)
-    await exchange(history, 2, days=39)
-    await exchange(history, 3)
-    await house(history, keep_days=2, keep_turns=1).tidy()
-    assert left(history) == ["q1", "q3"]
+async def test_an_answer_that_is_owed_is_never_deleted(database: Database) -> None:
+    await exchange(database, 1, days=40, settled=False)
+    await exchange(database, 2, days=39)
+    await exchange(database, 3)
+    await house(database, keep_days=2, keep_turns=1).tidy()
+    assert await left(database) == ["q1", "q3"]
 
 
-async def test_the_newest_of_each_chat_are_kept(history: History) -> None:
+async def test_the_newest_of_each_chat_are_kept(database: Database) -> None:
     for message in range(10, 20):
-        await exchange(history, message, days=5)
-    await exchange(history, 20, chat=OTHER, days=5)
-    await house(history, keep_turns=3).tidy()
-    assert left(history) == ["q17", "q18", "q19"]
-    assert left(history, OTHER) == ["q20"]
+        await exchange(database, message, days=5)
+    await exchange(database, 20, chat=OTHER, days=5)
+    await house(database, keep_turns=3).tidy()
+    assert await left(database) == ["q17", "q18", "q19"]
+    assert await left(database, OTHER) == ["q20"]
 
 
-async def test_what_may_be_delivered_again_is_kept_whatever_the_number(history: History) -> None:
+async def test_what_may_be_delivered_again_is_kept_whatever_the_number(database: Database) -> None:
     for message, days in ((1, 3), (2, 1), (3, 1), (4, 1)):
-        await exchange(history, message, days=days)
-    await house(history, keep_turns=1).tidy()
-    assert left(history) == ["q2", "q3", "q4"]
+        await exchange(database, message, days=days)
+    await house(database, keep_turns=1).tidy()
+    assert await left(database) == ["q2", "q3", "q4"]
 
 
-async def test_more_than_a_batch_is_deleted_in_batches(history: History) -> None:
+async def test_more_than_a_batch_is_deleted_in_batches(database: Database) -> None:
     old = BATCH * 2 + 7
     rows = [
         {"key": f"{CHAT}:{n}:0", "chat": str(CHAT), "asked_at": 0.0, "settled": n % 2 == 0}
         for n in range(old)
     ]
-    with history._engine.begin() as db:
-        db.execute(sa.insert(turns), rows)
-    await exchange(history, old)
+    await database.execute(sa.insert(turns), rows)
+    await exchange(database, old)
     queue = Queue(old)
-    await house(history, queue, keep_days=2).tidy()
-    assert len(left(history)) == old // 2 + 1
+    await house(database, queue, keep_days=2).tidy()
+    assert len(await left(database)) == old // 2 + 1
     assert queue.batches == [BATCH, BATCH, 7, 0]
-    await house(history, keep_turns=1).tidy()
-    assert len(left(history)) == old // 2 + 1
+    await house(database, keep_turns=1).tidy()
+    assert len(await left(database)) == old // 2 + 1
 
 
-async def test_more_chats_than_are_told_at_once_are_all_tidied(history: History) -> None:
+async def test_more_chats_than_are_told_at_once_are_all_tidied(database: Database) -> None:
     for chat in range(230):
         for message in (1, 2):
             key = f"telegram:7:{chat}:{message}:0"
             row = {"key": key, "chat": f"telegram:7:{chat}", "asked_at": 0.0, "settled": True}
-            with history._engine.begin() as db:
-                db.execute(sa.insert(turns).values(row))
-    await house(history, keep_turns=1).tidy()
-    with history._engine.connect() as db:
-        kept = list(db.execute(sa.select(turns.c.key)).scalars())
+            await database.execute(sa.insert(turns).values(row))
+    await house(database, keep_turns=1).tidy()
+    every = sa.select(turns.c.key)
+    kept = await database.run(lambda db: list(db.execute(every).scalars()))
     assert len(kept) == 230
     assert all(key.endswith(":2:0") for key in kept)
 
 
-async def test_what_refers_to_deleted_turns_still_works(history: History) -> None:
-    await exchange(history, 1, days=9)
-    await exchange(history, 2, days=9)
+async def test_what_refers_to_deleted_turns_still_works(
+    database: Database, history: History
+) -> None:
+    await exchange(database, 1, days=9)
+    await exchange(database, 2, days=9)
     branch = await history.locate([CHAT], "100")
     retry = await history.ask(TurnKey(CHAT, "3"), "", sender="9", command="retry")
     assert retry.question == "q2"
     branched = await history.ask(TurnKey(CHAT, "4"), "q4", sender="9", after=branch)
-    await house(history, keep_days=2).tidy()
-    assert left(history) == ["q2", "q4"], "the retry keeps its copy of the question"
+    await house(database, keep_days=2).tidy()
+    assert await left(database) == ["q2", "q4"], "the retry keeps its copy of the question"
     for turn in (retry, branched):
         assert await history.window(turn, 100, lambda _: 1) == []
     assert await history.locate([CHAT], "100") is None
@@ -173,12 +168,15 @@ def test_a_single_day_is_refused() -> None:
         StorageSettings(keep_days=1)
 
 
-async def test_each_bot_keeps_its_chats_as_long_as_its_own_settings_say(history: History) -> None:
+async def test_each_bot_keeps_its_chats_as_long_as_its_own_settings_say(database: Database) -> None:
     theirs = ChatKey("telegram", "77", "1")
     for chat in (CHAT, theirs):
         for message, days in ((1, 40), (2, 20), (3, 10)):
-            await exchange(history, message, days=days, chat=chat)
-    await house(history, keep_days=30).tidy(CHAT.account.prefix)
-    assert (left(history), left(history, theirs)) == (["q2", "q3"], ["q1", "q2", "q3"])
-    await house(history, keep_turns=1).tidy(theirs.account.prefix)
-    assert (left(history), left(history, theirs)) == (["q2", "q3"], ["q3"])
+            await exchange(database, message, days=days, chat=chat)
+    await house(database, keep_days=30).tidy(CHAT.account.prefix)
+    assert (await left(database), await left(database, theirs)) == (
+        ["q2", "q3"],
+        ["q1", "q2", "q3"],
+    )
+    await house(database, keep_turns=1).tidy(theirs.account.prefix)
+    assert (await left(database), await left(database, theirs)) == (["q2", "q3"], ["q3"])
