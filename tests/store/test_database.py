@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from kept import CHAT, ask, opened, window
 
 from bot.chat.keys import TurnKey
@@ -15,7 +17,7 @@ from bot.store import upgrade
 from bot.store.database import Database
 from bot.store.databases import STALLED, Databases, StorageError, make_engine, sqlite_url
 from bot.store.history import History
-from bot.store.schema import turns
+from bot.store.schema import Text, metadata, turns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +73,30 @@ async def test_replicas_that_start_together_make_the_tables_once(postgres_url: s
     opened = await asyncio.gather(*(asyncio.to_thread(Database, url) for _ in range(4)))
     for database in opened:
         await database.close()
+
+
+def test_the_migrations_lead_to_the_tables_that_the_code_knows(database_url: sa.URL) -> None:
+    engine = make_engine(database_url)
+    upgrade.migrate(engine)
+    columns = sa.text(
+        "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND data_type = 'character varying'"
+    )
+    with engine.connect() as db:
+        context = MigrationContext.configure(db, opts={"include_object": _is_ours})
+        assert compare_metadata(context, metadata) == []
+        if database_url.get_backend_name() == "postgresql":
+            ordered = {(c.table_name, c.column_name): c.collation_name for c in db.execute(columns)}
+            for table in metadata.sorted_tables:
+                for column in table.columns:
+                    if isinstance(column.type, Text):
+                        assert ordered[table.name, column.name] == "C", column
+    engine.dispose()
+
+
+def _is_ours(_object: object, name: str | None, type_: str, *_: object) -> bool:
+    """Which release may read the database is written down in tables of its own."""
+    return type_ != "table" or name in metadata.tables
 
 
 async def test_a_database_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from bot.store.schema import Number, Text
+from bot.store.migrations.column_types import Number, Text
 
 revision = "0001"
 down_revision = None

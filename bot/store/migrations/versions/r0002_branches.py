@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from bot.store.schema import Number
+from bot.store.migrations.column_types import Number
 
 revision = "0002"
 down_revision = "0001"

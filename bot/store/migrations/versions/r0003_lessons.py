@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from bot.store.schema import Text
+from bot.store.migrations.column_types import Text
 
 revision = "0003"
 down_revision = "0002"
