@@ -6,7 +6,7 @@ import math
 import time
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -14,27 +14,22 @@ from bot.chat.keys import ChatKey, TurnKey
 from bot.control.stop import stop_signal
 from bot.replicas import cluster
 from bot.replicas.base import EVERYBODY
-from bot.store import erasure, pruning, queues, upgrade
+from bot.store import erasure, pruning, upgrade
 from bot.store.databases import (
     Databases,
     InUseError,
     StorageError,
-    is_postgresql,
     make_engine,
     scrub,
 )
+from bot.store.owed import ChatRows
 from bot.store.schema import lessons, posted, turns
 from providers.redact import one_line, redact
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PATIENCE: Final = 10.0
 """Seconds for answers that replicas are writing to end."""
 NEAR: Final = 5
 """Chats that are named where the one that was given is not known."""
-_IDS: Final = ("workflow_uuid", "destination_uuid")
-"""The columns of the queue's tables that name a turn."""
 
 
 class ForgetError(Exception):
@@ -92,7 +87,7 @@ def _forget(databases: Databases, chat: ChatKey) -> list[Erased]:
         rows.erase_history()
         if databases.shared:
             rows.stop_answers()
-        rows.erase_queue()
+        rows.queue.erase()
         left = rows.counts()
         for engine in (history, queue):
             scrub(engine, rebuild_up_to=math.inf)
@@ -110,38 +105,23 @@ class _Rows:
 
     def __init__(self, history: sa.Engine, queue: sa.Engine, chat: ChatKey) -> None:
         self._history = history
-        self._queue = queue
         self._chat = chat
         seqs = sa.select(turns.c.seq).where(turns.c.chat == str(chat))
-        self._history_rows: dict[sa.Table, sa.ColumnElement[bool]] = {
+        self._tables: dict[sa.Table, sa.ColumnElement[bool]] = {
             turns: turns.c.chat == str(chat),
             posted: posted.c.turn.in_(seqs),
             lessons: lessons.c.chat == str(chat),
         }
-        self._queue_rows = dict(self._of_queue())
-
-    def _of_queue(self) -> Iterator[tuple[sa.TableClause, sa.ColumnElement[bool]]]:
-        """Its tables that name turns, as they are: their number grows with DBOS's releases."""
-        schema = queues.SCHEMA if is_postgresql(self._queue.url) else None
-        prefix = f"{self._chat}:"
-        known = sa.inspect(self._queue)
-        for name in sorted(known.get_table_names(schema), key="workflow_status".__eq__):
-            columns = {column["name"] for column in known.get_columns(name, schema)}
-            for column in columns.intersection(_IDS):
-                table = sa.table(name, sa.column(column), sa.column("status"), schema=schema)
-                id_ = table.c[column]
-                yield table, sa.func.substr(id_, 1, len(prefix)) == prefix
+        self.queue = ChatRows(queue, chat)
 
     def counts(self) -> dict[str, int]:
         """Rows by table."""
-        parts = ((self._history, self._history_rows), (self._queue, self._queue_rows))
         found: dict[str, int] = {}
-        for engine, tables in parts:
-            with engine.connect() as db:
-                for table, mine in tables.items():
-                    count = sa.select(sa.func.count()).select_from(table).where(mine)
-                    found[table.name] = db.execute(count).scalar_one()
-        return found
+        with self._history.connect() as db:
+            for table, mine in self._tables.items():
+                count = sa.select(sa.func.count()).select_from(table).where(mine)
+                found[table.name] = db.execute(count).scalar_one()
+        return found | self.queue.counts()
 
     def erase_history(self) -> None:
         with self._history.begin() as db:
@@ -157,21 +137,8 @@ class _Rows:
         with self._history.begin() as db:
             db.execute(sa.select(sa.func.pg_notify(cluster.CHANNEL, text)))
         until = time.monotonic() + PATIENCE
-        while self._under_way() and time.monotonic() < until:
+        while self.queue.are_owed() and time.monotonic() < until:
             time.sleep(0.1)
-
-    def _under_way(self) -> bool:
-        for table, mine in self._queue_rows.items():
-            if table.name == "workflow_status":
-                begun = sa.select(table).where(mine, table.c.status.in_(("ENQUEUED", "PENDING")))
-                with self._queue.connect() as db:
-                    return db.execute(begun.limit(1)).first() is not None
-        return False
-
-    def erase_queue(self) -> None:
-        with self._queue.begin() as db:
-            for table, mine in self._queue_rows.items():
-                db.execute(sa.delete(table).where(mine))
 
 
 def _unknown(history: sa.Engine, chat: ChatKey) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bot.settings.url_parts import DATABASE_MEND, is_ambiguous
-from bot.store import queue, upgrade
+from bot.store import owed, upgrade
 from bot.store.databases import Databases, StorageError, exists, is_postgresql, make_engine
 from bot.store.schema import metadata, replicas
 from providers.redact import one_line, redact
@@ -59,8 +59,8 @@ class Source:
                 "start this one on it once, stop it, and migrate then"
             )
 
-    def owed(self) -> list[queue.Owed]:
-        return queue.owed(self._databases.turns)
+    def owed(self) -> list[owed.Owed]:
+        return owed.owed(self._databases.turns)
 
     def last_number(self, table: sa.Table) -> int:
         """The greatest that a row of `table` ever had: numbers are not given twice."""
@@ -117,9 +117,9 @@ class Target:
         with self.engine.begin() as db:
             db.execute(sa.select(sa.func.setval(sequence, reached)))
 
-    def owe(self, turns: Sequence[queue.Owed]) -> None:
+    def owe(self, turns: Sequence[owed.Owed]) -> None:
         """Where they are owed already, nothing changes."""
-        queue.owe(self._url, turns)
+        owed.owe(self._url, turns)
 
 
 def run(source_url: str, target_url: str) -> None:

@@ -1,59 +1,45 @@
 """The turn queue: what was put here runs once and in order, whatever happens to the process.
 
-The only file that knows DBOS, and queues.py the table in which it keeps turns. A turn is a workflow
-without steps: its inputs and results live in the history database and running it again is harmless,
-so the queue keeps nothing but which turns are still owed.
+A turn is a workflow of DBOS without steps: its inputs and results live in the history database and
+running it again is harmless, so the queue keeps nothing but which turns are still owed.
+
+Four files know DBOS: this one, `dbos_inside` with what is private there, `owed` for commands, and
+`queues` with the names in its tables.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import sqlite3
 import time
 from collections import Counter
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSClient, Queue, SetEnqueueOptions, SetWorkflowID
-
-# Private: the queue has no wake-up of its own, and waiting for its poll would cost half a second
-# a turn. tests/store/test_queue.py fails when these change.
-from dbos._core import execute_dequeued_workflow
-from dbos._dbos import _get_dbos_instance
-from dbos._utils import GlobalParams, generate_uuid
+from dbos import DBOS, Queue, SetEnqueueOptions, SetWorkflowID
 
 from bot.chat.keys import TurnKey
 from bot.replicas.base import WAKE
-from bot.store import queues
-from bot.store.databases import exists, is_postgresql, make_engine, scrub
-from bot.store.queues import queue_of
+from bot.store import dbos_inside, queues
+from bot.store.databases import is_postgresql, make_engine, scrub
+from bot.store.queues import APP, DONE, OPEN, STEPS, WORKFLOW, dbos_url, queue_of
 from providers.redact import one_line, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from bot.chat.keys import BotKey
     from bot.replicas.base import Replicas, Signal
 
 log = structlog.get_logger(__name__)
-_DBOS_LOG = logging.getLogger("dbos")
 
-APP = "parlance"
-"""As DBOS knows this program in its tables."""
-WORKFLOW = "turn"
-STEPS = "turn-1"
-"""Names the course of a turn. A release that changes it must run the old course to its end."""
 THREADS = 8
 """For DBOS's own database work; the turns themselves run on the event loop."""
 POLL = 1.0
 """Seconds between two looks at the queue, for what no wake-up announced."""
-DONE = ["SUCCESS", "ERROR", "CANCELLED"]
-"""DBOS's words for what is not owed any more."""
 PATIENCE = 10.0
 """Seconds for turns that were stopped to end."""
 
@@ -71,7 +57,7 @@ class TurnQueue:
         """Known once it is started; no turn is begun before."""
         self._replicas = replicas
         self._engine = make_engine(database)
-        sa.event.listen(self._engine, "handle_error", _try_again, retval=True)
+        dbos_inside.prepare(self._engine)
         self._running: set[asyncio.Task[object]] = set()
         self._wakes: set[asyncio.Task[None]] = set()
         self._waking = asyncio.Lock()
@@ -86,11 +72,10 @@ class TurnQueue:
         the end of a turn may free the lane of one. What is not known of waits for the poll."""
         self._closed = False
         """No turn is begun any more."""
-        _DBOS_LOG.addFilter(_first_line)
         DBOS(
             config={
                 "name": APP,
-                "system_database_url": _plain(database),
+                "system_database_url": dbos_url(database),
                 "system_database_engine": self._engine,
                 "application_version": STEPS,
                 "executor_id": replicas.id,
@@ -136,7 +121,7 @@ class TurnQueue:
                 reason = one_line(redact(str(error.orig)))
                 log.warning("the queue can't be used; trying again", reason=reason)
                 await asyncio.sleep(POLL)
-        _listening().append(name)
+        dbos_inside.listening().append(name)
         left = await DBOS.list_workflows_async(
             queue_name=name, status="ENQUEUED", load_input=False, load_output=False
         )
@@ -145,7 +130,7 @@ class TurnQueue:
     async def owed(self) -> Counter[BotKey]:
         """How many turns each bot owes, those of other replicas included."""
         left = await DBOS.list_workflows_async(
-            name=WORKFLOW, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+            name=WORKFLOW, status=list(OPEN), load_input=False, load_output=False
         )
         return Counter(TurnKey.parse(turn.workflow_id).chat.account for turn in left)
 
@@ -179,14 +164,11 @@ class TurnQueue:
 
     async def cut(self) -> None:
         """Cut the turns under way here: they are still owed."""
-        # It warns of each turn that is cut, which is what is meant to happen here.
-        level = _DBOS_LOG.level
-        _DBOS_LOG.setLevel(logging.ERROR)
-        for turn in self._running:
-            # A cancelled task writes nothing down as done, unlike a cancelled workflow.
-            turn.cancel()
-        await asyncio.gather(*self._running, *self._wakes, return_exceptions=True)
-        _DBOS_LOG.setLevel(level)
+        with dbos_inside.hushed():
+            for turn in self._running:
+                # A cancelled task writes nothing down as done, unlike a cancelled workflow.
+                turn.cancel()
+            await asyncio.gather(*self._running, *self._wakes, return_exceptions=True)
 
     async def adopt(self, replica: str) -> int:
         """Owe the turns that `replica` has begun anew; return how many they are.
@@ -243,7 +225,7 @@ class TurnQueue:
         `before`: seconds since the epoch. A key of such a turn that is put again runs again.
         """
         done = await DBOS.list_workflows_async(
-            status=DONE,
+            status=list(DONE),
             end_time=datetime.fromtimestamp(before, UTC).isoformat(),
             limit=most,
             load_input=False,
@@ -261,11 +243,7 @@ class TurnQueue:
 
     def _begin_no_more(self) -> None:
         self._closed = True
-        # It warns of each turn that is cut, which is what is meant to happen here.
-        _DBOS_LOG.setLevel(logging.ERROR)
-        # Its own polls would go on to claim turns, and so keep them from other processes.
-        for stop in _get_dbos_instance().background_thread_stop_events:
-            stop.set()
+        dbos_inside.stop_polling()
 
     async def _turn(self, key: str) -> None:
         if self._closed:
@@ -313,120 +291,9 @@ class TurnQueue:
         async with self._waking, self._writing:
             self._wake_owed.discard(name)
             try:
-                claimed = await asyncio.to_thread(_claim_and_start, self._queues[name])
+                claimed = await asyncio.to_thread(dbos_inside.claim_and_start, self._queues[name])
                 if not claimed and not self._running:
                     self._unbegun[name] = 0  # They were done before, or run elsewhere.
             except Exception as error:  # noqa: BLE001 - the queue's own poll tries again
                 reason = one_line(redact(str(error)))
                 log.warning("the queue can't be read; trying again", reason=reason)
-
-
-class Owed(NamedTuple):
-    """A turn that is not done, as the queue was given it."""
-
-    key: str
-    lane: str
-    order: int
-
-
-def owed(database: sa.URL) -> list[Owed]:
-    """All turns that the queue in `database` still owes, while no process runs them."""
-    if not exists(database):
-        return []
-    engine = make_engine(database)
-    client = DBOSClient(system_database_engine=engine, application_name=APP)
-    try:
-        found = client.list_workflows(
-            name=WORKFLOW, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
-        )
-    finally:
-        client.destroy()
-        engine.dispose()
-    return [
-        Owed(turn.workflow_id, turn.queue_partition_key or "", turn.priority or 0) for turn in found
-    ]
-
-
-def owe(database: sa.URL, turns: Sequence[Owed]) -> None:
-    """Put `turns` into the queue in `database`, where it does not know them; it runs none."""
-    if not turns:
-        return
-    DBOS.migrate(_plain(database))
-    engine = make_engine(database)
-    client = DBOSClient(system_database_engine=engine, application_name=APP)
-    try:
-        for turn in turns:
-            client.enqueue(
-                {
-                    "queue_name": queue_of(TurnKey.parse(turn.key).chat.account),
-                    "workflow_name": WORKFLOW,
-                    "workflow_id": turn.key,
-                    "app_version": STEPS,
-                    "queue_partition_key": turn.lane,
-                    "priority": turn.order,
-                },
-                turn.key,
-            )
-    finally:
-        client.destroy()
-        engine.dispose()
-
-
-def _try_again(context: sa.engine.ExceptionContext) -> Exception | None:
-    """A full disk is waited for, as a locked database is: DBOS repeats that for ever.
-
-    A turn whose end it could not write down otherwise would hold up its lane until the next start.
-    """
-    error = context.original_exception
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
-        locked = sqlite3.OperationalError(f"database is locked: {error}")
-        return sa.exc.OperationalError(None, None, locked)
-    return None
-
-
-def _first_line(record: logging.LogRecord) -> bool:
-    """DBOS says that the database is away in whole tracebacks."""
-    line = record.getMessage().partition("\n")[0]
-    record.msg, record.args = line.removesuffix("Traceback (most recent call last):"), ()
-    return True
-
-
-def _plain(database: sa.URL) -> str:
-    """The URL as DBOS wants it, which names no driver."""
-    return database.set(drivername=database.get_backend_name()).render_as_string(
-        hide_password=False
-    )
-
-
-def _listening() -> list[str]:
-    """The names of the queues that DBOS polls; it looks at the list before each search for them."""
-    names = _get_dbos_instance()._listening_queues  # noqa: SLF001 - see the imports
-    assert names is not None
-    return names
-
-
-def _claim_and_start(queue: Queue) -> int:
-    """What DBOS's queue thread does at each poll, done now and in fewer queries.
-
-    Returns how many turns it claimed. The queue's settings are known, and that a turn which names
-    no release may be run by this one.
-    """
-    dbos = _get_dbos_instance()
-    owner = generate_uuid()
-    system = dbos._sys_db  # noqa: SLF001 - see the imports
-    claimed = system.start_queued_partitioned_workflows(
-        queue,
-        GlobalParams.executor_id,
-        GlobalParams.app_version,
-        owner_xid=owner,
-        is_latest_version=True,
-    )
-    for status in system.get_workflow_statuses(claimed) if claimed else ():
-        try:
-            execute_dequeued_workflow(dbos, status, owner)
-        except Exception:
-            # The others are claimed too, and nobody else would start them.
-            turn = status["workflow_uuid"]
-            log.exception("turn not started; it goes on at the next start", turn=turn)
-    return len(claimed)

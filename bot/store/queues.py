@@ -1,4 +1,7 @@
-"""Of each bot's turns a queue of its own, so that none runs where another bot is logged in."""
+"""What turns are called in DBOS's tables, and which queue each is in.
+
+Of each bot's turns a queue of its own, so that none runs where another bot is logged in.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,31 @@ if TYPE_CHECKING:
 
     from bot.chat.keys import BotKey
 
+APP: Final = "parlance"
+"""This program."""
+WORKFLOW: Final = "turn"
+STEPS: Final = "turn-1"
+"""Names the course of a turn. A release that changes it must run the old course to its end."""
+OPEN: Final = ("ENQUEUED", "PENDING")
+"""The states of a turn that is owed: put, and begun."""
+DONE: Final = ("SUCCESS", "ERROR", "CANCELLED")
+"""Those of a turn that is not owed any more."""
 SCHEMA: Final = "dbos"
-"""Of the queue's tables on PostgreSQL."""
+"""Of its tables on PostgreSQL."""
+STATUS: Final = "workflow_status"
+"""The table with a row for each turn."""
 ALL: Final = "turns"
 """The one queue that earlier releases had for all bots."""
 BATCH: Final = 200
 """Turns that are moved in one statement."""
 _COLUMNS: Final = ("workflow_uuid", "status", "queue_name", "queue_partition_key")
+
+
+def dbos_url(database: sa.URL) -> str:
+    """The URL as DBOS wants it, which names no driver."""
+    return database.set(drivername=database.get_backend_name()).render_as_string(
+        hide_password=False
+    )
 
 
 def queue_of(bot: BotKey) -> str:
@@ -45,10 +66,10 @@ def move_old(database: sa.Engine) -> None:
     """
     shared = is_postgresql(database.url)
     schema = SCHEMA if shared else None
-    if not sa.inspect(database).has_table("workflow_status", schema=schema):
+    if not sa.inspect(database).has_table(STATUS, schema=schema):
         return
-    status = sa.table("workflow_status", *map(sa.column, _COLUMNS), schema=schema)
-    old = [status.c.queue_name == ALL, status.c.status.in_(("ENQUEUED", "PENDING"))]
+    status = sa.table(STATUS, *map(sa.column, _COLUMNS), schema=schema)
+    old = [status.c.queue_name == ALL, status.c.status.in_(OPEN)]
     if shared:
         begun = status.alias("begun")
         ahead = sa.select(1).where(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from chat import numbered, reads, replies
 from moving import migrate
 
-from bot.store import queue as durable
 from bot.store.databases import Databases
+from bot.store.owed import owed
 from sandbox.llm.script import Script, Silence
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def test_a_question_that_is_delivered_again_is_not_answered_again(
     await tg.wait(lambda m: m.text == "an answer")
     queue = Databases.at(f"sqlite:///{bot.folder}/parlance.db").turns
     async with asyncio.timeout(30):
-        while await asyncio.to_thread(durable.owed, queue):  # noqa: ASYNC110 - another process's
+        while await asyncio.to_thread(owed, queue):  # noqa: ASYNC110 - another process's
             await asyncio.sleep(0.1)
     await bot.stop()
     assert len(tg.updates) == 1

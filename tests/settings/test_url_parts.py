@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from bot.replicas.cluster import Cluster
 from bot.settings.url_parts import is_ambiguous
 from bot.store.databases import Databases
-from bot.store.queue import _plain
+from bot.store.queues import dbos_url
 
 PASSWORDS = st.text("ab1%4 0@:/?#[]&=+;,'\"\\\n~é", min_size=1, max_size=12)
 
@@ -50,7 +50,7 @@ def test_encoded_it_is_taken_and_read_as_it_was_meant(password: str) -> None:
     assert not is_ambiguous(url)
     assert readings(url) == {password}
     database = Databases.at(url).history
-    assert sa.make_url(_plain(database)).password == password, "as the queue is given it"
+    assert sa.make_url(dbos_url(database)).password == password, "as the queue is given it"
     assert libpq(Cluster(database)._server)["password"] == password, "as the register is"
 
 
