@@ -118,14 +118,12 @@ class App:
         if self._settings.telegram:
             from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415
 
-            telegram = TelegramAdapter(self._settings.telegram, intake.take, self._replicas)
+            telegram = TelegramAdapter(self._settings.telegram, intake, self._replicas)
             yield "telegram", telegram
         if self._settings.discord:
             from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415
 
-            discord = DiscordAdapter(
-                self._settings.discord, intake.take, self.history, self._replicas
-            )
+            discord = DiscordAdapter(self._settings.discord, intake, self._replicas)
             yield "discord", discord
 
     async def serve(self) -> None:

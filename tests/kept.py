@@ -5,9 +5,12 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from asked import said as spoken
+
 from bot.chat.keys import ChatKey, TurnKey
+from bot.conversation.prompt import question as words_of
 from bot.store.database import Database
-from bot.store.schema import Outcome, Turn
+from bot.store.schema import Kind, Outcome, Turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,9 +32,9 @@ async def opened(url: sa.URL) -> AsyncIterator[Database]:
 
 
 async def ask(history: History, message: int, question: str = "", command: str = "") -> Turn:
-    return await history.ask(
-        TurnKey(CHAT, str(message)), question or f"q{message}", sender="9", command=command
-    )
+    kind = Kind.RETRY if command == "retry" else Kind.COMMAND if command else Kind.QUESTION
+    said = spoken(question or f"q{message}", kind, command=command)
+    return await history.ask(TurnKey(CHAT, str(message)), said)
 
 
 async def exchange(history: History, message: int, outcome: Outcome = Outcome.WHOLE) -> Turn:
@@ -42,4 +45,4 @@ async def exchange(history: History, message: int, outcome: Outcome = Outcome.WH
 
 async def window(history: History, turn: Turn, budget: int = 100) -> list[tuple[str, str | None]]:
     past = await history.window(turn, budget, lambda _: 10)
-    return [(turn.question, turn.answer) for turn in past]
+    return [(words_of(turn), turn.answer) for turn in past]

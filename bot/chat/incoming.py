@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.chat.content import words
+
 if TYPE_CHECKING:
     from bot.chat.commands import Command
+    from bot.chat.content import Content
     from bot.chat.keys import ChatKey, TurnKey
 
 
@@ -23,7 +26,7 @@ class Incoming:
 
     key: TurnKey
     sender: Sender
-    text: str
+    content: Content
     """What was said to the bot; the mention that addressed it is left out."""
     command: Command | None = None
     group: bool = False
@@ -33,16 +36,22 @@ class Incoming:
     still answered in order."""
     here: bool = False
     """It is best answered by the replica that received it: no other knows its place."""
-    forwarded_from: str | None = None
-    """Whose words `text` is, where it was forwarded; empty: not known; None: the sender's own."""
+    language: str = ""
+    """Of the sender's app, an IETF tag such as "pt-BR"; empty: the platform does not say."""
     seen: bool = True
     """Its platform shows in the chat that it was said; else a refusal would be read by others, who
     can't know what is refused to whom."""
-    quoted: str = ""
-    """The message this one replies to, where the model does not know it yet."""
-    attachment: str = ""
-    """What came beside the text and is not read yet: photo, document, voice, …"""
 
     @property
     def chat(self) -> ChatKey:
         return self.key.chat
+
+    @property
+    def text(self) -> str:
+        """What was said, without what came beside it."""
+        return words(self.content)
+
+    @property
+    def speaker(self) -> str:
+        """Who says it, if the chat has several; else empty."""
+        return self.sender.name if self.group else ""

@@ -31,7 +31,7 @@ class ContextWindow:
         """
         count = self._tokens.message
         budget = self._chat.history_tokens
-        budget -= count(self._chat.system_prompt) + count(turn.question)
+        budget -= count(self._chat.system_prompt) + count(prompt.question(turn))
         if begun:
             budget -= count(begun)
         return await self._history.window(turn, budget, self._cost)
@@ -52,4 +52,4 @@ class ContextWindow:
         self._tokens.learn([message.text for message in conversation], counted)
 
     def _cost(self, past: Turn) -> int:
-        return self._tokens.exchange(past.question, prompt.answer(past), past.answer_tokens)
+        return self._tokens.exchange(prompt.question(past), prompt.answer(past), past.answer_tokens)

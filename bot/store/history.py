@@ -13,14 +13,29 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from bot.chat.content import dump, in_words
 from bot.chat.keys import BotKey, ChatKey, TurnKey
 from bot.store import erasure, line
-from bot.store.schema import HEARD, NEW, RETRY, After, Outcome, Turn, posted, turn_of, turns
+from bot.store.line import turn_at
+from bot.store.schema import (
+    ASKED,
+    HEARD,
+    NEW,
+    After,
+    Kind,
+    Outcome,
+    Said,
+    Turn,
+    posted,
+    turns,
+    written,
+)
 from bot.store.sql import INSERTS, belongs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bot.chat.content import Content
     from bot.store.database import Database
 
 # What every turn asks for, built once: to build a statement takes longer than to carry it out.
@@ -47,10 +62,8 @@ class History:
     async def ask(
         self,
         key: TurnKey,
-        question: str,
+        said: Said,
         *,
-        sender: str,
-        command: str = "",
         after: After | None = None,
         own: bool = False,
     ) -> Turn | None:
@@ -58,25 +71,24 @@ class History:
 
         None: its chat was forgotten after it was said.
 
-        It goes on from `after`; None: from the turn before it in its chat. A retry takes over the
-        last question of the chat, or, with `own`, the sender's last one.
+        It goes on from `after`; None: from the turn before it in its chat. A retry asks the last
+        question of the chat again, or, with `own`, the sender's last one.
         """
-        row = _row(key, question, sender, command, after)
+        row = _row(key, said, after)
         return await self._database.run(partial(ask, key=key, row=row, own=own))
 
-    async def hear(self, key: TurnKey, text: str, *, sender: str, after: After) -> After:
+    async def hear(self, key: TurnKey, said: Said, *, after: After) -> After:
         """Write down a message that asked nothing of the bot, unless it is known."""
-        heard = _row(key, text, sender, HEARD, after)
-        heard |= {"outcome": Outcome.WHOLE, "settled": True}
+        heard = _row(key, said, after) | {"outcome": Outcome.WHOLE, "settled": True}
         return await self._database.run(lambda db: hear(db, heard))
 
     async def locate(self, chats: Sequence[ChatKey], message: str) -> After | None:
         """What goes on from `message`, posted or received in one of `chats`; None: not known."""
         return await self._database.run(lambda db: locate(db, chats, message))
 
-    async def reword(self, chats: Sequence[ChatKey], message: str, text: str) -> None:
-        """A message received in one of `chats` reads `text` now; empty: it was taken back."""
-        await self._database.run(lambda db: reword(db, chats, message, text))
+    async def reword(self, chats: Sequence[ChatKey], message: str, content: Content) -> None:
+        """A message received in one of `chats` reads so now; empty: it was taken back."""
+        await self._database.run(lambda db: reword(db, chats, message, content))
 
     async def has_turns(self, chat: ChatKey) -> bool:
         return await self._database.run(lambda db: has_turns(db, chat))
@@ -129,11 +141,11 @@ def ask(db: sa.Connection, key: TurnKey, row: Mapping[str, object], *, own: bool
     """As `History.ask`, of a `row` that is complete but for what a retry takes over."""
     if erasure.is_forgotten(db, key):
         return None
-    if row["command"] == RETRY:
+    if row["kind"] == Kind.RETRY:
         repeated = _last_asked(db, key.chat, row["sender"] if own else None)
         row = {**row, **_taken_over(repeated)}
     db.execute(_INSERT[db.dialect.name], row)
-    return turn_of(db.execute(_TURN, {"key": str(key)}).one())
+    return turn_at(db, db.execute(_TURN, {"key": str(key)}).one())
 
 
 def hear(db: sa.Connection, row: Mapping[str, object]) -> After:
@@ -146,8 +158,9 @@ def progress(db: sa.Connection, key: TurnKey) -> tuple[Turn, list[tuple[int, str
     row = db.execute(_TURN, {"key": str(key)}).one_or_none()
     if row is None:
         return None
-    messages = db.execute(_MESSAGES, {"turn": row.seq})
-    return turn_of(row), [(message.page, message.message) for message in messages]
+    turn = turn_at(db, row)
+    messages = db.execute(_MESSAGES, {"turn": turn.shown_in})
+    return turn, [(message.page, message.message) for message in messages]
 
 
 def locate(db: sa.Connection, chats: Sequence[ChatKey], message: str) -> After | None:
@@ -162,14 +175,11 @@ def locate(db: sa.Connection, chats: Sequence[ChatKey], message: str) -> After |
     return After(asked.seq, question_only=True) if asked is not None else None
 
 
-def reword(db: sa.Connection, chats: Sequence[ChatKey], message: str, text: str) -> None:
+def reword(db: sa.Connection, chats: Sequence[ChatKey], message: str, content: Content) -> None:
     asked = (turns.c.key.in_(_keys(chats, message)), turns.c.command.in_(("", HEARD)))
-    same = set(db.execute(sa.select(turns.c.seq).where(*asked)).scalars())
-    while same:
-        db.execute(sa.update(turns).where(turns.c.seq.in_(same)).values(question=text))
-        # A retry has a copy of the question, and so has a retry of that.
-        again = sa.select(turns.c.seq).where(turns.c.repeats.in_(same))
-        same = set(db.execute(again).scalars())
+    for row in db.execute(sa.select(turns.c.seq, turns.c.speaker).where(*asked)).all():
+        values = {"content": dump(content), "question": in_words(content, row.speaker)}
+        db.execute(_UPDATE, {"turn": row.seq, **values})
 
 
 def has_turns(db: sa.Connection, chat: ChatKey) -> bool:
@@ -191,36 +201,34 @@ def _last_asked(db: sa.Connection, chat: ChatKey, sender: object) -> Turn | None
     """The question that a /retry repeats; of any `sender`, if that is None."""
     last = (
         sa.select(turns)
-        .where(turns.c.chat == str(chat), turns.c.command.in_(("", RETRY, NEW)))
+        .where(turns.c.chat == str(chat), turns.c.command.in_((*ASKED, NEW)))
         .order_by(turns.c.seq.desc())
         .limit(1)
     )
     if sender is not None:
         last = last.where((turns.c.sender == sender) | (turns.c.command == NEW))
     row = db.execute(last).one_or_none()
-    return None if row is None or row.command == NEW else turn_of(row)
+    return None if row is None or row.command == NEW else turn_at(db, row)
 
 
 def _taken_over(repeated: Turn | None) -> dict[str, object]:
     """What a /retry of that question has in common with it."""
     if repeated is None:
-        return {"question": "", **_parent(None), "repeats": None}
+        return {"content": None, "question": "", **_parent(None), "repeats": None}
     return {
-        "question": repeated.question,
+        "content": None,
+        "question": in_words(repeated.content, repeated.speaker),
+        "speaker": repeated.speaker,
         **_parent(repeated.after),
         "repeats": repeated.seq,
     }
 
 
-def _row(
-    key: TurnKey, question: str, sender: str, command: str, after: After | None
-) -> dict[str, object]:
+def _row(key: TurnKey, said: Said, after: After | None) -> dict[str, object]:
     return {
         "key": str(key),
         "chat": str(key.chat),
-        "command": command,
-        "question": question,
-        "sender": sender,
+        **written(said),
         "asked_at": time.time(),
         **_parent(after),
         "repeats": None,

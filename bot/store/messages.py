@@ -38,14 +38,14 @@ class Messages:
 
     async def add(self, turn: Turn, number: int, message: str) -> None:
         """`message` is the answer's message of this `number`."""
-        row = {"turn": turn.seq, "page": number, "message": message}
+        row = {"turn": turn.shown_in, "page": number, "message": message}
         # If the chat was forgotten meanwhile, there is nothing that the message belongs to.
         with suppress(sa.exc.IntegrityError):
             await self._database.run(lambda db: write(db, row))
 
     async def remove(self, turn: Turn, message: str) -> None:
         """`message`, once posted, is deleted."""
-        await self._database.execute(_DELETE, {"of": turn.seq, "id": message})
+        await self._database.execute(_DELETE, {"of": turn.shown_in, "id": message})
 
 
 def write(db: sa.Connection, row: Mapping[str, object]) -> None:

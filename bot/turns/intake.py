@@ -12,38 +12,35 @@ import structlog
 from bot import texts
 from bot.backoff import backoff
 from bot.chat.commands import CommandName
-from bot.conversation import prompt
+from bot.chat.content import Text
+from bot.store.schema import Kind, Said
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.access.people import Access
     from bot.chat.incoming import Incoming
+    from bot.chat.keys import BotKey, ChatKey, TurnKey
     from bot.store.history import History
     from bot.store.queue import TurnQueue
     from bot.store.schema import After
 
 log = structlog.get_logger(__name__)
 
-SAY = "say"
-"""The command of a turn that only says what stands for its question."""
-IN_ORDER = frozenset({CommandName.NEW, CommandName.RETRY})
-"""Commands that wait for the answers before them; the others are carried out at once."""
+IN_ORDER = frozenset({CommandName.NEW})
+"""Commands that wait for the answers before them, as questions do; the others are carried out at
+once."""
 
 
 class Intake:
-    """Takes messages in, of all platforms."""
+    """The `bot.turns.inbox.Inbox` of all platforms."""
 
     def __init__(self, history: History, queue: TurnQueue, access: Access) -> None:
         self._history = history
         self._queue = queue
         self._access = access
 
-    async def take(self, incoming: Incoming, after: After | None = None) -> bool:
-        """Owe `incoming` an answer; False where it gets none.
-
-        On return no crash can lose it, and it may be acknowledged: what can't be kept is tried
-        again, more and more slowly. The conversation goes on from `after`; None: from the turn
-        before it in its chat. Taking the same message again changes nothing.
-        """
+    async def said(self, incoming: Incoming, after: After | None = None) -> bool:
         for failures in count():
             try:
                 return await self._take(incoming, after)
@@ -51,6 +48,29 @@ class Intake:
                 log.exception("a message can't be kept; trying again", turn=str(incoming.key))
                 await asyncio.sleep(backoff(failures + 1))
         raise AssertionError
+
+    async def heard(self, incoming: Incoming, after: After) -> After:
+        said = Said(Kind.HEARD, incoming.content, incoming.sender.id, speaker=incoming.sender.name)
+        return await self._history.hear(incoming.key, said, after=after)
+
+    async def edited(self, places: Sequence[ChatKey], incoming: Incoming) -> None:
+        await self._history.reword(places, incoming.key.message, incoming.content)
+
+    async def deleted(self, places: Sequence[ChatKey], message: str) -> None:
+        await self._history.reword(places, message, ())
+
+    async def origin(self, places: Sequence[ChatKey], message: str) -> After | None:
+        return await self._history.locate(places, message)
+
+    async def has_begun(self, chat: ChatKey) -> bool:
+        return await self._history.has_turns(chat)
+
+    async def answered(self, key: TurnKey) -> bool:
+        progress = await self._history.progress(key)
+        return progress is not None and (progress[0].settled or bool(progress[1]))
+
+    async def latest(self, bot: BotKey, since: float) -> list[TurnKey]:
+        return await self._history.latest(bot, since)
 
     async def _take(self, incoming: Incoming, after: After | None) -> bool:
         key, command = incoming.key, incoming.command
@@ -64,22 +84,26 @@ class Intake:
             notice = self._access.stranger_notice(place, incoming.sender.id)
             if notice is None:
                 return False
-            return await self._owe(incoming, notice, SAY)
-        question, asked = self._meaning(incoming)
-        if asked == SAY and _keeps_back_refusal(incoming):
+            return await self._owe(incoming, _notice(incoming, notice))
+        said = self._meaning(incoming)
+        if said.kind is Kind.NOTICE and _keeps_back_refusal(incoming):
             return False
-        return await self._owe(incoming, question, asked, None if asked else after)
+        return await self._owe(incoming, said, after if said.kind is Kind.QUESTION else None)
 
-    def _meaning(self, incoming: Incoming) -> tuple[str, str]:
-        """The question and the command that `incoming` stands for."""
+    def _meaning(self, incoming: Incoming) -> Said:
         command = incoming.command
         if command and command.name is CommandName.FORGET and not self._may_forget(incoming):
-            return texts.FORGET_IS_FOR_ADMINS, SAY
+            return _notice(incoming, texts.FORGET_IS_FOR_ADMINS)
+        if command and command.name is CommandName.RETRY:
+            return _said(incoming, Kind.RETRY)
         if command:
-            return command.word, command.name.value
-        if incoming.text.strip():
-            return prompt.question(incoming), ""
-        return texts.TEXT_ONLY, SAY
+            unknown = command.name is CommandName.UNKNOWN
+            arguments = command.word if unknown else command.arguments
+            said = _said(incoming, Kind.COMMAND)
+            return replace(said, command=command.name.value, arguments=arguments)
+        if incoming.text:
+            return _said(incoming, Kind.QUESTION)
+        return _notice(incoming, texts.TEXT_ONLY)
 
     def _may_forget(self, incoming: Incoming) -> bool:
         """What others said in a shared chat is not one person's to erase."""
@@ -87,24 +111,35 @@ class Intake:
             incoming.chat.platform, incoming.sender.id
         )
 
-    async def _owe(
-        self, incoming: Incoming, question: str, command: str = "", after: After | None = None
-    ) -> bool:
+    async def _owe(self, incoming: Incoming, said: Said, after: After | None = None) -> bool:
         key, sender = incoming.key, incoming.sender.id
         apart = incoming.side_by_side
-        turn = await self._history.ask(
-            key, question, sender=sender, command=command, after=after, own=apart
-        )
+        turn = await self._history.ask(key, said, after=after, own=apart)
         if turn is None:
             return False  # It is older than the last /forget, and was delivered again.
         lane = str(key.chat)
-        if command and command not in IN_ORDER:
+        if said.kind in (Kind.COMMAND, Kind.NOTICE) and said.command not in IN_ORDER:
             # What is done at once waits for nothing, not even for another such command.
             lane = str(key)
         elif apart:
             lane = f"{key.chat} {sender}"
         await self._queue.put(key, lane=lane, order=turn.seq, here=incoming.here)
         return True
+
+
+def _said(incoming: Incoming, kind: Kind) -> Said:
+    return Said(
+        kind,
+        incoming.content,
+        sender=incoming.sender.id,
+        speaker=incoming.speaker,
+        language=incoming.language,
+    )
+
+
+def _notice(incoming: Incoming, text: str) -> Said:
+    """To say `text` to what was sent, and nothing else."""
+    return replace(_said(incoming, Kind.NOTICE), content=(Text(text),), speaker="")
 
 
 def _keeps_back_refusal(incoming: Incoming) -> bool:

@@ -9,20 +9,13 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from bot.chat.incoming import Incoming
     from bot.reply.gate import Gate
     from bot.reply.surface import Surface
-    from bot.store.schema import After, Turn
+    from bot.store.schema import Turn
 
 
 class PlatformError(Exception):
     """A platform turns us away for good; the message is one line that names the mend."""
-
-
-class Take(Protocol):
-    """Where a platform hands in what is said; see `bot.turns.intake.Intake.take`."""
-
-    async def __call__(self, incoming: Incoming, after: After | None = None) -> bool: ...
 
 
 class Webhook(Protocol):

@@ -12,11 +12,12 @@ import structlog
 
 from bot import texts
 from bot.chat.commands import CommandName
+from bot.chat.content import words
 from bot.control import forget as forgetting
 from bot.conversation import prompt
 from bot.conversation.window import ContextWindow
 from bot.reply.deliver import Delivered, Reply
-from bot.store.schema import Outcome
+from bot.store.schema import Kind, Outcome
 from bot.turns import recovery
 from bot.turns.answer import Answer
 from providers.base import (
@@ -50,7 +51,6 @@ log = structlog.get_logger(__name__)
 _SAID = {
     CommandName.START.value: texts.START,
     CommandName.NEW.value: texts.NEW_CONVERSATION,
-    CommandName.RETRY.value: texts.NOTHING_TO_RETRY,
     CommandName.FORGET.value: texts.FORGOTTEN,
 }
 
@@ -117,13 +117,13 @@ class Turns:
         if turn.outcome is not None:
             # The model had said its last word when the earlier run was cut off.
             reply.write(turn.answer or "")
-            instead = texts.NOTHING_TO_SEE if _asks_model(turn) else ""
+            instead = texts.NOTHING_TO_SEE if turn.asks_model else ""
             reply.end(turn.notice or "", instead=instead)
             delivered = await reply.deliver()
-        elif turn.command and not _asks_model(turn):
+        elif turn.kind is not Kind.QUESTION and not turn.asks_model:
             reply.end(await self._carry_out(turn))
             delivered = await reply.deliver()
-        elif not turn.question:
+        elif not turn.content:
             delivered = Delivered.REMOVED  # Its asker took it back before its time came.
         else:
             delivered = await self._answer(turn, reply, watch)
@@ -159,7 +159,7 @@ class Turns:
 
     async def _unless_too_old(self, turn: Turn, *, begun: bool) -> Turn:
         """Return `turn`, ended with a notice where it is too old to be answered after a restart."""
-        if turn.outcome is not None or not _asks_model(turn):
+        if turn.outcome is not None or not turn.asks_model:
             return turn
         now, within = time.time(), self._chat.resume_within
         if not recovery.too_old(
@@ -193,10 +193,12 @@ class Turns:
             case CommandName.FORGET:
                 await forgetting.forget(turn, self._erasure, self._queue, self._control)
             case CommandName.UNKNOWN:
-                return texts.unknown_command(turn.question)
+                return texts.unknown_command(turn.arguments)
             case CommandName.HELP:
                 return texts.help_text()
-        return _SAID.get(turn.command, turn.question)
+        if turn.kind is Kind.NOTICE:
+            return words(turn.content)
+        return texts.NOTHING_TO_RETRY if turn.kind is Kind.RETRY else _SAID[turn.command]
 
     async def _answer(self, turn: Turn, reply: Reply, watch: Watch) -> Delivered:
         """Ask the model, and show what it says while it says it."""
@@ -308,11 +310,6 @@ class Turns:
     def _gone_on_with(self, turn: Turn) -> str:
         """What an earlier process left of the answer, where the model is asked for the rest."""
         return (turn.partial or "") if self._chat.resume else ""
-
-
-def _asks_model(turn: Turn) -> bool:
-    """Whether `turn` is a question that was not taken back, or a /retry of one."""
-    return bool(turn.question) and turn.command in ("", CommandName.RETRY)
 
 
 async def _first(tasks: set[asyncio.Task[Any]], stop: asyncio.Event) -> None:

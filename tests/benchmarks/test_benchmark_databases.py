@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from asked import said as spoken
 from kept import opened
 
 from benchmarks.databases import CHATS, fill
@@ -28,7 +29,7 @@ async def test_the_bot_finds_the_chats_own_turns_and_those_of_others(url: str) -
     async with opened(Databases.at(url).history) as database:
         history = History(database)
         asked = await history.ask(
-            TurnKey(ChatKey("telegram", "42", "7"), "1"), "and now?", sender="7"
+            TurnKey(ChatKey("telegram", "42", "7"), "1"), spoken("and now?", sender="7")
         )
         window = await history.window(asked, 100, lambda _: 1)
         assert len(window) == 3

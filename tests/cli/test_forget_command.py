@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from asked import said as spoken
 from command_line import parlance
 from kept import opened
 from queue_programs import run
@@ -54,7 +55,7 @@ def close(folder: Path) -> None:
 async def fill(database: Database, chat: ChatKey) -> None:
     history = History(database)
     for n in range(3):
-        turn = await history.ask(TurnKey(chat, str(n + 1)), f"walrus {chat}.", sender="9")
+        turn = await history.ask(TurnKey(chat, str(n + 1)), spoken(f"walrus {chat}.", sender="9"))
         await history.end(turn, f"tusk {chat}.", Outcome.WHOLE, notice="", tokens=None)
         await Messages(database).add(turn, 0, f"{n}00")
         await history.settle(turn)
@@ -112,7 +113,7 @@ async def test_a_chat_is_erased_and_no_other(url: str, tmp_path: Path) -> None:
             assert await history.turn(TurnKey(CHAT, str(n + 1))) is None
             assert await history.turn(TurnKey(TOPIC, str(n + 1))) is not None
             assert await history.turn(TurnKey(OTHER, str(n + 1))) is not None
-        assert await history.ask(TurnKey(CHAT, "3"), "delivered again", sender="9") is None
+        assert await history.ask(TurnKey(CHAT, "3"), spoken("delivered again", sender="9")) is None
         learned = await LessonStore(database).lessons(CHAT.account)
         assert set(learned) == {(TOPIC, ""), (OTHER, "")}
     assert len(ids(url)) == 6

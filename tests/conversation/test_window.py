@@ -37,10 +37,10 @@ async def history(tmp_path: Path) -> AsyncIterator[History]:
 async def said(history: History, exchanges: int) -> Turn:
     """A question after so many others with their answers."""
     for number in range(1, exchanges + 1):
-        turn = await history.ask(TurnKey(asked.CHAT, str(number)), WORDS, sender="9")
+        turn = await history.ask(TurnKey(asked.CHAT, str(number)), asked.said(WORDS, sender="9"))
         assert turn is not None
         await history.end(turn, WORDS, Outcome.WHOLE, notice="", tokens=None)
-    turn = await history.ask(TurnKey(asked.CHAT, "99"), WORDS, sender="9")
+    turn = await history.ask(TurnKey(asked.CHAT, "99"), asked.said(WORDS, sender="9"))
     assert turn is not None
     return turn
 

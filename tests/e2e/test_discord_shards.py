@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from asked import said as spoken
 from discord.utils import time_snowflake
 from discord_chat import replies
 from kept import opened
@@ -107,5 +108,5 @@ async def remember(
     """As if the bot had answered a question of that time."""
     message = time_snowflake(datetime.fromtimestamp(answered_at, UTC))
     chat = ChatKey("discord", str(dc.settings.bot_id), str(channel.id))
-    turn = await history.ask(TurnKey(chat, str(message)), "earlier", sender="1")
+    turn = await history.ask(TurnKey(chat, str(message)), spoken("earlier", sender="1"))
     await history.settle(turn)

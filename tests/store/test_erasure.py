@@ -6,6 +6,7 @@ import time
 from random import Random
 from typing import TYPE_CHECKING
 
+from asked import said as spoken
 from kept import CHAT, ask, exchange, window
 
 from bot.chat.keys import BotKey, ChatKey, TurnKey
@@ -35,7 +36,7 @@ async def test_what_was_forgotten_is_in_no_file_however_rows_were_moved(tmp_path
         chat = random.choice([CHAT, other])
         word = "walrus " if chat is CHAT else "badger "
         key = TurnKey(chat, str(message))
-        turn = await history.ask(key, word * random.randint(1, 900), sender="9")
+        turn = await history.ask(key, spoken(word * random.randint(1, 900), sender="9"))
         text = word * random.randint(1, 600)
         await history.end(turn, text, Outcome.WHOLE, notice="", tokens=None)
     last = await ask(history, 200, "/forget")
@@ -50,7 +51,9 @@ async def test_a_chat_is_forgotten_up_to_the_request_and_stays_so(
 ) -> None:
     first = await exchange(history, 1)
     await messages.add(first, 0, "100")
-    elsewhere = await history.ask(TurnKey(ChatKey("telegram", "7", "12"), "1"), "q", sender="9")
+    elsewhere = await history.ask(
+        TurnKey(ChatKey("telegram", "7", "12"), "1"), spoken("q", sender="9")
+    )
     forget = await ask(history, 2, command="forget")
     later = await exchange(history, 3)
     await erasure.forget(forget)
@@ -64,13 +67,13 @@ async def test_a_chat_is_forgotten_up_to_the_request_and_stays_so(
     await messages.add(first, 1, "101")
     assert await history.locate([CHAT], "101") is None
     for message in (1, 2):
-        assert await history.ask(TurnKey(CHAT, str(message)), "again", sender="9") is None
+        assert await history.ask(TurnKey(CHAT, str(message)), spoken("again", sender="9")) is None
     await erasure.drop(forget)
     assert await window(history, await ask(history, 4)) == [("q3", "a3")]
     await Pruning(database).forget_forgetting(time.time() - 60)
-    assert await history.ask(TurnKey(CHAT, "1"), "again", sender="9") is None
+    assert await history.ask(TurnKey(CHAT, "1"), spoken("again", sender="9")) is None
     await Pruning(database).forget_forgetting(time.time() + 60)
-    assert await history.ask(TurnKey(CHAT, "1"), "again", sender="9") is not None
+    assert await history.ask(TurnKey(CHAT, "1"), spoken("again", sender="9")) is not None
 
 
 async def test_a_forgotten_chat_is_still_the_latest_that_was_heard(

@@ -6,12 +6,15 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from asked import said as spoken
 from kept import CHAT, ask, exchange, opened, window
 
+from bot.chat.content import Text
 from bot.chat.keys import BotKey, ChatKey, TurnKey
+from bot.conversation.prompt import question
 from bot.store.history import History
 from bot.store.messages import Messages
-from bot.store.schema import After, Outcome, Turn
+from bot.store.schema import After, Kind, Outcome, Turn
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -33,7 +36,7 @@ async def test_a_turn_outlives_the_process(database_url: sa.URL) -> None:
         second = History(database)
         read = await second.turn(turn.key)
         assert read is not None
-        assert (read.question, read.answer, read.outcome) == ("q1", "a1", Outcome.WHOLE)
+        assert (question(read), read.answer, read.outcome) == ("q1", "a1", Outcome.WHOLE)
         assert read.settled
         assert await second.progress(turn.key) == (read, [(0, "100")])
 
@@ -61,7 +64,7 @@ async def test_the_window_ends_before_its_own_turn(history: History) -> None:
 async def test_other_chats_and_topics_are_not_in_the_window(history: History) -> None:
     await exchange(history, 1)
     topic = TurnKey(ChatKey("telegram", "7", "1", "5"), "2")
-    turn = await history.ask(topic, "in the topic", sender="9")
+    turn = await history.ask(topic, spoken("in the topic", sender="9"))
     assert await window(history, turn) == []
 
 
@@ -82,7 +85,7 @@ async def test_retry_takes_the_question_over_and_hides_its_answer(history: Histo
     await exchange(history, 1)
     await exchange(history, 2, Outcome.PARTIAL)
     retry = await ask(history, 3, command="retry")
-    assert retry.question == "q2"
+    assert question(retry) == "q2"
     assert await window(history, retry) == [("q1", "a1")]
     await history.end(retry, "a3", Outcome.WHOLE, notice="", tokens=None)
     assert await window(history, await ask(history, 4)) == [("q1", "a1"), ("q2", "a3")]
@@ -98,10 +101,10 @@ async def test_retry_of_a_retry_leaves_the_question_once(history: History) -> No
 
 
 async def test_retry_with_nothing_before_it_has_no_question(history: History) -> None:
-    assert (await ask(history, 1, command="retry")).question == ""
+    assert not (await ask(history, 1, command="retry")).content
     await exchange(history, 2)
     await ask(history, 3, command="new")
-    assert (await ask(history, 4, command="retry")).question == ""
+    assert not (await ask(history, 4, command="retry")).content
 
 
 async def test_posted_messages_are_kept_by_page(history: History, messages: Messages) -> None:
@@ -134,12 +137,12 @@ async def test_what_a_database_can_not_hold_is_kept_as_a_sign_for_it(history: Hi
     turn = await ask(history, 1, "a\0b")
     read = await history.turn(turn.key)
     assert read is not None
-    assert read.question == "a\ufffdb"
+    assert question(read) == "a\ufffdb"
 
 
 async def branch(history: History, message: int, after: After | None) -> Turn:
     key = TurnKey(CHAT, str(message))
-    turn = await history.ask(key, f"q{message}", sender="9", after=after)
+    turn = await history.ask(key, spoken(f"q{message}", sender="9"), after=after)
     await history.end(turn, f"a{message}", Outcome.WHOLE, notice="", tokens=None)
     return turn
 
@@ -170,7 +173,7 @@ async def test_an_answer_that_is_left_out_takes_no_room(history: History) -> Non
         await history.end(turn, "a", Outcome.WHOLE, notice="", tokens=90)
     branched = await branch(history, 3, await history.locate([CHAT], "2"))
     past = await history.window(branched, 100, lambda turn: 5 + (turn.answer_tokens or 0))
-    assert [(turn.question, turn.answer) for turn in past] == [("q1", "a"), ("q2", None)]
+    assert [(question(turn), turn.answer) for turn in past] == [("q1", "a"), ("q2", None)]
 
 
 async def test_a_branch_may_go_on_from_what_was_said_in_another_chat(
@@ -180,7 +183,7 @@ async def test_a_branch_may_go_on_from_what_was_said_in_another_chat(
     await messages.add(turn, 0, "100")
     thread = TurnKey(ChatKey("telegram", "7", "1", "100"), "2")
     after = await history.locate([thread.chat, CHAT], "100")
-    asked = await history.ask(thread, "q2", sender="9", after=after)
+    asked = await history.ask(thread, spoken("q2", sender="9"), after=after)
     assert await window(history, asked) == [("q1", "a1")]
 
 
@@ -188,22 +191,26 @@ async def test_what_others_said_is_part_of_the_branch_it_led_to_and_of_no_other(
     history: History,
 ) -> None:
     await exchange(history, 1)
-    said = await history.hear(TurnKey(CHAT, "2"), "Bo: look", sender="8", after=After(0))
-    said = await history.hear(TurnKey(CHAT, "3"), "Cy: and here", sender="7", after=said)
+    said = await history.hear(
+        TurnKey(CHAT, "2"), spoken("Bo: look", Kind.HEARD, sender="8"), after=After(0)
+    )
+    said = await history.hear(
+        TurnKey(CHAT, "3"), spoken("Cy: and here", Kind.HEARD, sender="7"), after=said
+    )
     assert await window(history, await branch(history, 4, said)) == [
         ("Bo: look", None),
         ("Cy: and here", None),
     ]
     assert await history.locate([CHAT], "3") == said
     fresh = TurnKey(ChatKey("telegram", "7", "2"), "5")
-    assert await window(history, await history.ask(fresh, "q5", sender="9")) == []
+    assert await window(history, await history.ask(fresh, spoken("q5", sender="9"))) == []
 
 
 async def test_what_was_edited_or_taken_back_is_remembered_so(history: History) -> None:
     await exchange(history, 1)
     await exchange(history, 2)
-    await history.reword([CHAT], "1", "as it reads now")
-    await history.reword([CHAT], "2", "")
+    await history.reword([CHAT], "1", (Text("as it reads now"),))
+    await history.reword([CHAT], "2", ())
     assert await window(history, await ask(history, 3)) == [("as it reads now", "a1")]
 
 
@@ -212,7 +219,7 @@ async def test_a_retry_of_what_was_edited_is_edited_too(history: History) -> Non
     for message in (2, 3):
         again = await ask(history, message, command="retry")
         await history.end(again, f"a{message}", Outcome.WHOLE, notice="", tokens=None)
-    await history.reword([CHAT], "1", "as it reads now")
+    await history.reword([CHAT], "1", (Text("as it reads now"),))
     assert await window(history, await ask(history, 4)) == [("as it reads now", "a3")]
 
 
@@ -225,11 +232,11 @@ async def test_a_question_that_is_being_answered_is_not_told_to_another(history:
 async def test_ones_own_last_question_is_repeated_where_many_ask(history: History) -> None:
     for message, sender in ((1, "8"), (2, "9"), (3, "8")):
         key = TurnKey(CHAT, str(message))
-        turn = await history.ask(key, f"q{message}", sender=sender)
+        turn = await history.ask(key, spoken(f"q{message}", sender=sender))
         await history.end(turn, f"a{message}", Outcome.WHOLE, notice="", tokens=None)
     key = TurnKey(CHAT, "4")
-    retry = await history.ask(key, "", sender="9", command="retry", own=True)
-    assert retry.question == "q2"
+    retry = await history.ask(key, spoken("", Kind.RETRY, sender="9"), own=True)
+    assert question(retry) == "q2"
     assert await window(history, retry) == [("q1", "a1"), ("q3", "a3")]
 
 
@@ -247,7 +254,7 @@ async def test_the_latest_turn_of_each_chat_is_told_by_bot(history: History) -> 
     await ask(history, 1)
     for chat in (elsewhere, replace(elsewhere, bot="77"), replace(elsewhere, bot="6")):
         for message in ("11", "12"):
-            await history.ask(TurnKey(chat, message), "q", sender="9")
+            await history.ask(TurnKey(chat, message), spoken("q", sender="9"))
     bot = BotKey("discord", "7")
     assert await history.latest(bot, 0.0) == [TurnKey(elsewhere, "12")]
     assert await history.latest(bot, 1e12) == []

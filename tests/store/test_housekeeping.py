@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from asked import said as spoken
 from pydantic import ValidationError
 
+from bot.chat.content import Text
 from bot.chat.keys import ChatKey, TurnKey
+from bot.conversation.prompt import question
 from bot.settings.sections import StorageSettings
 from bot.store.history import History
 from bot.store.housekeeping import BATCH, DAY, REDELIVERY, Housekeeping
 from bot.store.messages import Messages
 from bot.store.pruning import Pruning
-from bot.store.schema import Outcome, posted, turns
+from bot.store.schema import Kind, Outcome, posted, turns
 
 if TYPE_CHECKING:
     from bot.store.database import Database
@@ -54,7 +57,7 @@ async def exchange(
 ) -> None:
     """Asked and answered so many days ago."""
     history = History(database)
-    turn = await history.ask(TurnKey(chat, str(message)), f"q{message}", sender="9")
+    turn = await history.ask(TurnKey(chat, str(message)), spoken(f"q{message}", sender="9"))
     await history.end(turn, f"a{message}", Outcome.WHOLE, notice="", tokens=None)
     await Messages(database).add(turn, 0, f"{message}00")
     if settled:
@@ -148,19 +151,19 @@ async def test_what_refers_to_deleted_turns_still_works(
     await exchange(database, 1, days=9)
     await exchange(database, 2, days=9)
     branch = await history.locate([CHAT], "100")
-    retry = await history.ask(TurnKey(CHAT, "3"), "", sender="9", command="retry")
-    assert retry.question == "q2"
-    branched = await history.ask(TurnKey(CHAT, "4"), "q4", sender="9", after=branch)
+    retry = await history.ask(TurnKey(CHAT, "3"), spoken("", Kind.RETRY, sender="9"))
+    assert question(retry) == "q2"
+    branched = await history.ask(TurnKey(CHAT, "4"), spoken("q4", sender="9"), after=branch)
     await house(database, keep_days=2).tidy()
     assert await left(database) == ["q2", "q4"], "the retry keeps its copy of the question"
     for turn in (retry, branched):
         assert await history.window(turn, 100, lambda _: 1) == []
     assert await history.locate([CHAT], "100") is None
-    await history.reword([CHAT], "2", "as it reads now")
+    await history.reword([CHAT], "2", (Text("as it reads now"),))
     await history.end(branched, "a4", Outcome.WHOLE, notice="", tokens=None)
-    later = await history.ask(TurnKey(CHAT, "5"), "q5", sender="9")
+    later = await history.ask(TurnKey(CHAT, "5"), spoken("q5", sender="9"))
     known = await history.window(later, 100, lambda _: 1)
-    assert [turn.question for turn in known] == ["q4"]
+    assert [question(turn) for turn in known] == ["q4"]
 
 
 def test_a_single_day_is_refused() -> None:

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from bot.replicas.base import Replicas
     from bot.reply.surface import Surface
     from bot.settings.sections import DiscordSettings
-    from bot.store.history import History
     from bot.store.schema import Turn
-    from bot.turns.platform import Take
+    from bot.turns.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -39,17 +38,14 @@ class DiscordAdapter:
 
     webhook = None  # Its gateway tells all.
 
-    def __init__(
-        self, settings: DiscordSettings, take: Take, history: History, replicas: Replicas
-    ) -> None:
+    def __init__(self, settings: DiscordSettings, inbox: Inbox, replicas: Replicas) -> None:
         point_at(settings)
         self._settings = settings
-        self._take = take
-        self._history = history
+        self._inbox = inbox
         self._replicas = replicas
         now = asyncio.get_running_loop().time()
         self._gate = Gate(Pace(BOT, ACTIONS, now), replicas.lease)
-        self._commands = SlashCommands(take, history)
+        self._commands = SlashCommands(inbox)
         self._client: Client
         """Knows what it is answered and nothing else: it is not connected to the gateway."""
         self._places: Places
@@ -164,9 +160,7 @@ class DiscordAdapter:
         bot, settings = self._client.user, self._settings
         assert bot is not None
         reader = Reader(bot, settings.channels, auto_thread=settings.auto_thread)
-        return Account(
-            settings, reader, self._message_content, self._take, self._history, self._commands
-        )
+        return Account(settings, reader, self._message_content, self._inbox, self._commands)
 
     async def _close_connections(self) -> None:
         while self._connections:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from bot.platforms.discord.incoming import Reader
     from bot.platforms.discord.slash import SlashCommands
     from bot.settings.sections import DiscordSettings
-    from bot.store.history import History
-    from bot.turns.platform import Take
+    from bot.turns.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -72,8 +71,7 @@ class Account:
     settings: DiscordSettings
     reader: Reader
     message_content: bool
-    take: Take
-    history: History
+    inbox: Inbox
     commands: SlashCommands
 
 
@@ -125,8 +123,8 @@ class Connection:
         our = self._account
         self._client = client
         reader = replace(our.reader, find=client.get_channel)
-        self._intake = Intake(client, reader, our.take, our.history)
-        self._missed = Missed(client, self._shard, our.history, self._intake.message)
+        self._intake = Intake(client, reader, our.inbox)
+        self._missed = Missed(client, self._shard, our.inbox, self._intake.message)
         self._logged_in = True
 
     # Connecting.

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import discord
 
 from bot.chat.commands import Command, CommandName, parse
+from bot.chat.content import Media, Mention, Quote, Text, words
 from bot.chat.incoming import Incoming, Sender
 from bot.chat.keys import ChatKey, TurnKey
-from bot.conversation import prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from bot.chat.content import Content, Part
 
 PLATFORM: Final = "discord"
 _MENTION: Final = re.compile(r"<@[!&]?(?P<id>\d+)>")
@@ -38,25 +40,27 @@ class Reader:
     """The channel of an id, as far as the gateway has told of it."""
 
     def read(self, message: discord.Message) -> Incoming | None:
-        """None where `message` says nothing to the bot: not addressed, a notice, a bot's."""
+        """None if `message` says nothing to the bot: not addressed, a notice, a bot's."""
         if not self.is_speech(message) or not self._addressed(message):
             return None
-        text = self.text(message)
-        attachment = _attachment(message)
-        if not text and not attachment and not message.mentions:
+        incoming = self.spoken(message)
+        if not incoming.content and not message.mentions:
             return None  # Its content is hidden from the bot.
+        # What somebody else has written is no command.
+        if not _is_forward(message):
+            command = parse(incoming.text, self.bot.name)
+            incoming = replace(incoming, command=command)
+        return replace(incoming, key=TurnKey(self._home(message), str(message.id)))
+
+    def spoken(self, message: discord.Message) -> Incoming:
+        """A message as it was said in its own channel, to whomever."""
         group = message.guild is not None
         return Incoming(
-            key=TurnKey(self._home(message), str(message.id)),
+            key=TurnKey(self.chat(message.channel), str(message.id)),
             sender=Sender(str(message.author.id), message.author.display_name),
-            text=text,
-            # What somebody else has written is no command.
-            command=None if _is_forward(message) else parse(text, self.bot.name),
+            content=(*self._beside(message), *self._said(message), *_media(message)),
             group=group,
             side_by_side=group,
-            forwarded_from=self.origin(message),
-            quoted=self._beside(message),
-            attachment=attachment,
         )
 
     def command(self, interaction: discord.Interaction) -> Incoming:
@@ -68,11 +72,12 @@ class Reader:
         return Incoming(
             key=TurnKey(self.chat(interaction.channel), str(interaction.id)),
             sender=Sender(str(user.id), user.display_name),
-            text="",
+            content=(),
             command=Command(name, name.value),
             group=group,
             side_by_side=group,
             here=True,
+            language=str(interaction.locale),
         )
 
     def is_speech(self, message: discord.Message) -> bool:
@@ -99,44 +104,50 @@ class Reader:
             ChatKey(PLATFORM, bot, parent, str(message_id)),
         ]
 
-    def text(self, message: discord.Message) -> str:
-        """What was said, people's and roles' names in place of their ids, the bot's left out.
+    def _said(self, message: discord.Message) -> Iterator[Part]:
+        """The running text, the bot's own mention left out.
 
         Discord's apps add no text to a message that they forward: what it forwards is said then.
         """
+        parts = self._parts(message, message.content or _forwarded(message))
+        if message.content or not _is_forward(message):
+            yield from parts
+        elif text := words(tuple(parts)):
+            yield Text(text, self._channel_name(message))
+
+    def _parts(self, message: discord.Message, text: str) -> Iterator[Part]:
         names = {user.id: f"@{user.display_name}" for user in message.mentions}
         names |= {role.id: f"@{role.name}" for role in message.role_mentions}
         own = {self.bot.id, *(role.id for role in message.role_mentions if self._is_own(role))}
-
-        def spoken(match: re.Match[str]) -> str:
+        read = 0
+        for match in _MENTION.finditer(text.strip()):
             mentioned = int(match["id"])
-            return "" if mentioned in own else names.get(mentioned, match[0])
+            if mentioned not in own and mentioned not in names:
+                continue  # It is shown as it stands.
+            if before := match.string[read : match.start()]:
+                yield Text(before)
+            if mentioned not in own:
+                yield Mention(match["id"], names[mentioned])
+            read = match.end()
+        if rest := text.strip()[read:]:
+            yield Text(rest)
 
-        return _MENTION.sub(spoken, message.content or _forwarded(message)).strip()
-
-    def origin(self, message: discord.Message) -> str | None:
-        """Where what `message` says was forwarded from; None: it says something of its own.
+    def _channel_name(self, message: discord.Message) -> str:
+        """Where what `message` forwards is from; empty: not told.
 
         Discord tells the channel, not who wrote it. Nobody is told of a channel that they can't
         read: in a direct chat that is the one who forwards, elsewhere it may be anybody.
         """
-        if message.content or not _is_forward(message):
-            return None
-        return self._channel_name(message)
-
-    def _channel_name(self, message: discord.Message) -> str:
         channel = self.find(message.reference.channel_id) if message.reference else None
         if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
             return ""
         guild = message.guild
         return f"#{channel.name}" if guild is None or _is_public(channel, guild) else ""
 
-    def _beside(self, message: discord.Message) -> str:
+    def _beside(self, message: discord.Message) -> Content:
         """What is forwarded together with words of one's own."""
         text = _forwarded(message)
-        if not message.content or not text:
-            return ""
-        return prompt.forwarded(self._channel_name(message), text)
+        return (Quote(text, self._channel_name(message)),) if message.content and text else ()
 
     def _home(self, message: discord.Message) -> ChatKey:
         """Where it is answered: with `auto_thread`, in a thread whose id will be the message's."""
@@ -173,16 +184,16 @@ class Reader:
         return not known.isdisjoint(self.channels)
 
 
-def _attachment(message: discord.Message) -> str:
-    """What came beside the text, or with what is forwarded."""
+def _media(message: discord.Message) -> Iterator[Media]:
+    """What came beside the text, and with what is forwarded."""
     shown: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
     for each in shown:
-        if each.stickers:
-            return "sticker"
-        if each.attachments:
-            kind = (each.attachments[0].content_type or "").partition("/")[0]
-            return _KINDS.get(kind, "file")
-    return ""
+        for sticker in each.stickers:
+            yield Media("sticker", str(sticker.id), sticker.name)
+        for file in each.attachments:
+            mime = file.content_type or ""
+            kind = _KINDS.get(mime.partition("/")[0], "file")
+            yield Media(kind, str(file.id), file.filename, file.size, mime)
 
 
 def _is_public(channel: discord.abc.GuildChannel | discord.Thread, guild: discord.Guild) -> bool:

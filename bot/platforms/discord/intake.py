@@ -9,16 +9,12 @@ from weakref import WeakValueDictionary
 import discord
 import structlog
 
-from bot.chat.incoming import Incoming, Sender
-from bot.chat.keys import TurnKey
-from bot.conversation import prompt
 from bot.platforms.discord import errors
 from bot.store.schema import After
 
 if TYPE_CHECKING:
     from bot.platforms.discord.incoming import Reader
-    from bot.store.history import History
-    from bot.turns.platform import Take
+    from bot.turns.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -30,13 +26,10 @@ NOTHING: Final = After(0)
 class Intake:
     """Takes each message once, those of one channel in their order."""
 
-    def __init__(
-        self, client: discord.Client, reader: Reader, take: Take, history: History
-    ) -> None:
+    def __init__(self, client: discord.Client, reader: Reader, inbox: Inbox) -> None:
         self._client = client
         self._reader = reader
-        self._take = take
-        self._history = history
+        self._inbox = inbox
         self._order: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def message(self, message: discord.Message) -> None:
@@ -46,16 +39,14 @@ class Intake:
             message.channel = await self._known(message.channel)
             incoming = self._reader.read(message)
             if incoming is not None:
-                await self._take(incoming, await self._origin(message))
+                await self._inbox.said(incoming, await self._origin(message))
 
     async def edited(self, message: discord.Message) -> None:
         """What the conversation remembers of a message is what it reads now."""
         if self._reader.is_speech(message):
-            incoming = self._reader.read(message)
-            text = prompt.question(incoming) if incoming else self._heard(message)
             places = self._reader.places(message.id, message.channel)
             async with self._in_order(message.channel.id):
-                await self._history.reword(places, str(message.id), text)
+                await self._inbox.edited(places, self._reader.spoken(message))
 
     async def deleted(self, message_id: int, channel_id: int) -> None:
         known = self._client.get_channel(channel_id)
@@ -63,7 +54,7 @@ class Intake:
         channel = known if isinstance(known, discord.Thread) else partial
         places = self._reader.places(message_id, channel)
         async with self._in_order(channel_id):
-            await self._history.reword(places, str(message_id), "")
+            await self._inbox.deleted(places, str(message_id))
 
     def _in_order(self, channel_id: int) -> asyncio.Lock:
         """What happens in a channel is taken in the order in which it was told."""
@@ -93,9 +84,7 @@ class Intake:
             origin = origin or NOTHING
         for each in reversed(heard):
             assert origin is not None
-            key = TurnKey(self._reader.chat(each.channel), str(each.id))
-            sender = str(each.author.id)
-            origin = await self._history.hear(key, self._heard(each), sender=sender, after=origin)
+            origin = await self._inbox.heard(self._reader.spoken(each), origin)
         return origin
 
     async def _look_up(
@@ -103,7 +92,7 @@ class Intake:
     ) -> tuple[After | None, discord.Message | None]:
         """What goes on from a message, where that is known; else the message, if it is there."""
         places = self._reader.places(message_id, channel)
-        known = await self._history.locate(places, str(message_id))
+        known = await self._inbox.origin(places, str(message_id))
         if known is not None:
             return known, None
         found = await _fetch(below, channel, message_id)
@@ -118,7 +107,7 @@ class Intake:
         if message.author.id != self._reader.bot.id or asked is None:
             return None
         places = self._reader.places(asked, message.channel)
-        question = await self._history.locate(places, str(asked))
+        question = await self._inbox.origin(places, str(asked))
         return After(question.seq) if question else None
 
     async def _above(
@@ -130,21 +119,13 @@ class Intake:
             return (channel, reference.message_id) if reference.message_id else None
         if not isinstance(channel, discord.Thread) or message.id == channel.id:
             return None
-        if is_question and await self._history.has_turns(self._reader.chat(channel)):
+        if is_question and await self._inbox.has_begun(self._reader.chat(channel)):
             return None
         # A post's first message is in its thread; another thread's is in the channel.
         is_post = isinstance(channel.parent, discord.ForumChannel)
         parent = channel if is_post or channel.parent is None else channel.parent
         assert isinstance(parent, discord.abc.Messageable)
         return parent, channel.id
-
-    def _heard(self, message: discord.Message) -> str:
-        """A message as the model is told it."""
-        author = Sender(str(message.author.id), message.author.display_name)
-        text = self._reader.text(message)
-        key = TurnKey(self._reader.chat(message.channel), str(message.id))
-        origin = self._reader.origin(message)
-        return prompt.question(Incoming(key, author, text, group=True, forwarded_from=origin))
 
     async def _known(
         self, channel: discord.abc.MessageableChannel

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bot.chat.keys import TurnKey
     from bot.platforms.discord.client import Shard
-    from bot.store.history import History
+    from bot.turns.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -52,12 +52,12 @@ class Missed:
         self,
         client: discord.Client,
         shard: Shard,
-        history: History,
+        inbox: Inbox,
         take: Callable[[discord.Message], Awaitable[None]],
     ) -> None:
         self._client = client
         self._shard = shard
-        self._history = history
+        self._inbox = inbox
         self._take = take
         self._earlier: list[TurnKey] = []
         """The last turn of each chat, of all shards, before the first connection."""
@@ -75,7 +75,7 @@ class Missed:
 
     async def begin(self) -> None:
         """Before the first connection: what the shard told another process was not missed."""
-        self._earlier = await self._history.latest(self._bot(), time.time() - ACTIVE)
+        self._earlier = await self._inbox.latest(self._bot(), time.time() - ACTIVE)
         self._seen = self._since = 0
 
     def seen(self, message_id: int) -> None:
@@ -123,7 +123,7 @@ class Missed:
             await asyncio.sleep(wait)
 
     async def _search_all(self) -> None:
-        recent = await self._history.latest(self._bot(), time.time() - ACTIVE)
+        recent = await self._inbox.latest(self._bot(), time.time() - ACTIVE)
         known = {int(turn.chat.thread or turn.chat.chat) for turn in recent}
         start = self._start()
         places: list[tuple[discord.abc.Messageable | int, int]]

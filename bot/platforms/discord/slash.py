@@ -23,9 +23,8 @@ from bot.reply.surface import NotAppliedError, SurfaceError, UnknownFateError
 if TYPE_CHECKING:
     from bot.chat.incoming import Incoming
     from bot.chat.keys import TurnKey
-    from bot.store.history import History
     from bot.store.schema import Turn
-    from bot.turns.platform import Take
+    from bot.turns.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -81,9 +80,8 @@ async def _defer(interaction: discord.Interaction, exchange: Exchange) -> None:
 class SlashCommands:
     """Discord shows a sign that an answer comes; it ends in an answer, or goes away."""
 
-    def __init__(self, take: Take, history: History) -> None:
-        self._take = take
-        self._history = history
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
         self._waiting: dict[str, discord.Interaction] = {}
         """By turn."""
         self._told: deque[int] = deque(maxlen=REMEMBERED)
@@ -105,7 +103,7 @@ class SlashCommands:
         sign = await _acknowledge(interaction)
         if sign is not _Sign.NONE:
             self._waiting[str(incoming.key)] = interaction
-        taken = await self._take(replace(incoming, seen=sign is _Sign.SHOWN))
+        taken = await self._inbox.said(replace(incoming, seen=sign is _Sign.SHOWN))
         if not taken:
             await self._withdraw(incoming.key)
         elif sign is not _Sign.NONE:
@@ -124,16 +122,9 @@ class SlashCommands:
         """Another replica may have run the turn, and then it has answered in the chat."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LASTS):
-                while not await self._answered_elsewhere(key):  # noqa: ASYNC110 - it may be told nothing
+                while not await self._inbox.answered(key):  # noqa: ASYNC110 - it may be told nothing
                     await asyncio.sleep(LOOK)
         await self._withdraw(key)
-
-    async def _answered_elsewhere(self, key: TurnKey) -> bool:
-        progress = await self._history.progress(key)
-        if progress is None:
-            return False
-        turn, posted = progress
-        return turn.settled or bool(posted)
 
     async def _withdraw(self, key: TurnKey) -> None:
         """Where nothing is said to a command itself, the sign that an answer comes goes away."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import discord
 import structlog
 
+from bot.chat.content import words
 from bot.platforms.discord import errors
 from bot.platforms.discord.calls import Exchange, applied, returned
 from bot.platforms.discord.markup import DiscordMarkup
@@ -161,7 +162,7 @@ class DiscordSurface:
             channel = await self._places.find(parent)
             if isinstance(channel, discord.TextChannel):
                 question = channel.get_partial_message(self._question.id)
-                name = _title(self._turn.question)
+                name = _title(words(self._turn.content))
                 await returned(question.create_thread(name=name), Exchange())
             else:
                 self._asks_here = True  # A post in a forum is the thread of its first message.
@@ -202,6 +203,6 @@ def _short(nonce: str) -> str:
 
 
 def _title(question: str) -> str:
-    """What the thread is called: the question on one line, without who asks."""
-    line = " ".join(question.partition(": ")[2].split())
+    """What the thread is called: what was said, on one line."""
+    line = " ".join(question.split())
     return f"{line[: THREAD_NAME - 1]}…" if len(line) > THREAD_NAME else line or "Question"

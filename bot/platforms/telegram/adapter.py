@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bot.reply.surface import Surface
     from bot.settings.sections import TelegramSettings
     from bot.store.schema import Turn
+    from bot.turns.inbox import Inbox
 
 T = TypeVar("T")
 
@@ -53,15 +54,9 @@ CONNECTIONS = 256
 class TelegramAdapter:
     """One bot account on Telegram."""
 
-    def __init__(
-        self,
-        settings: TelegramSettings,
-        take: Callable[[Incoming], Awaitable[object]],
-        replicas: Replicas,
-    ) -> None:
-        """`take` is `Turns.take`."""
+    def __init__(self, settings: TelegramSettings, inbox: Inbox, replicas: Replicas) -> None:
         self._settings = settings
-        self._take = take
+        self._inbox = inbox
         root, proxy = settings.api_url, proxy_for(settings.api_url)
         self._bot = Bot(
             settings.token.get_secret_value(),
@@ -83,7 +78,7 @@ class TelegramAdapter:
         from bot.platforms.telegram.webhook import Webhook  # noqa: PLC0415 - only where it is set
 
         secret = self._settings.secret_token()
-        return Webhook(self._settings.webhook_url, secret, self._read, self._take)
+        return Webhook(self._settings.webhook_url, secret, self._read, self._inbox.said)
 
     @property
     def gate(self) -> Gate:
@@ -123,7 +118,7 @@ class TelegramAdapter:
 
     async def _poll(self) -> None:
         """Take updates until cancelled."""
-        polling = Polling(self._bot, self._read, self._take, patience=READ_TIMEOUT)
+        polling = Polling(self._bot, self._read, self._inbox.said, patience=READ_TIMEOUT)
         await polling.serve(self._insist, self._replicas.lease.held)
 
     def _read(self, body: dict[str, Any]) -> Incoming | None:

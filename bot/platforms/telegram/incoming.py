@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from telegram.constants import ChatType, MessageEntityType
 from telegram.helpers import effective_message_type
 
 from bot.chat.commands import parse
+from bot.chat.content import Media, Quote, Text
 from bot.chat.incoming import Incoming, Sender
 from bot.chat.keys import ChatKey, TurnKey
-from bot.conversation import prompt
 from bot.platforms.telegram import forwarded
 
 if TYPE_CHECKING:
     from telegram import Message, MessageEntity, User
+
+    from bot.chat.content import Content
 
 
 def read(message: Message, bot: User) -> Incoming | None:
@@ -23,8 +25,8 @@ def read(message: Message, bot: User) -> Incoming | None:
     if sender is None or sender.is_bot:
         return None
     text = message.text or message.caption or ""
-    has_attachment = message.effective_attachment is not None
-    if not text and not has_attachment:
+    attached = message.effective_attachment
+    if not text and attached is None:
         return None
     forwarded_from = forwarded.origin(message)
     # What somebody else has written, or another bot made of a query, is no command.
@@ -34,15 +36,15 @@ def read(message: Message, bot: User) -> Incoming | None:
     mentions = _mentions(message, bot)
     if group and command is None and not mentions and not _replies_to(message, bot):
         return None
+    said = _without(text, mentions).strip()
+    written = (Text(said, forwarded_from),) if said else ()
     return Incoming(
         key=TurnKey(_chat(message, bot), str(message.message_id)),
         sender=Sender(str(sender.id), sender.full_name),
-        text=_without(text, mentions).strip(),
+        content=(*_quoted(message, bot), *written, *_media(message)),
         command=command,
         group=group,
-        forwarded_from=forwarded_from,
-        quoted=_quoted(message, bot),
-        attachment=effective_message_type(message) or "" if has_attachment else "",
+        language=sender.language_code or "",
     )
 
 
@@ -86,16 +88,33 @@ def _replies_to(message: Message, bot: User) -> bool:
     )
 
 
-def _quoted(message: Message, bot: User) -> str:
+def _quoted(message: Message, bot: User) -> Content:
     """The part of somebody's message that was quoted, or all of it; the bot's own are known."""
     replied = message.reply_to_message
     if replied is None or replied.forum_topic_created is not None:
-        return ""
+        return ()
     if message.quote is not None:
         text = message.quote.text
     elif replied.from_user is not None and replied.from_user.id == bot.id:
-        return ""
+        return ()
     else:
         text = replied.text or replied.caption or ""
-    origin = forwarded.origin(replied)
-    return text if origin is None or not text else prompt.forwarded(origin, text)
+    return (Quote(text, forwarded.origin(replied)),) if text else ()
+
+
+def _media(message: Message) -> Content:
+    """What came beside the text. Of a photo's sizes, the largest."""
+    attached: Any = message.effective_attachment
+    if attached is None:
+        return ()
+    if isinstance(attached, list | tuple):
+        attached = attached[-1] if attached else None
+    return (
+        Media(
+            kind=effective_message_type(message) or "file",
+            ref=getattr(attached, "file_id", ""),
+            name=getattr(attached, "file_name", None) or "",
+            size=getattr(attached, "file_size", None),
+            mime=getattr(attached, "mime_type", None) or "",
+        ),
+    )

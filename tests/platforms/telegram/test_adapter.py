@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from inboxes import InboxOf
 from pydantic import SecretStr
 
 from bot.platforms.telegram.adapter import TelegramAdapter
@@ -69,7 +70,7 @@ async def test_a_strange_answer_is_asked_for_again(server: Server, strange: obje
     server.bodies = [strange]
     kept: asyncio.Queue[Incoming] = asyncio.Queue()
     adapter = TelegramAdapter(
-        TelegramSettings(token=SecretStr("7:x"), api_url=server.url), kept.put, Alone()
+        TelegramSettings(token=SecretStr("7:x"), api_url=server.url), InboxOf(kept.put), Alone()
     )
     known: asyncio.Queue[str] = asyncio.Queue()
     serving = asyncio.create_task(adapter.serve(known.put))
@@ -101,7 +102,7 @@ async def test_messages_of_a_chat_are_kept_in_their_order_and_chats_beside_each_
         await opened.wait()
 
     adapter = TelegramAdapter(
-        TelegramSettings(token=SecretStr("7:x"), api_url=server.url), take, Alone()
+        TelegramSettings(token=SecretStr("7:x"), api_url=server.url), InboxOf(take), Alone()
     )
     known: asyncio.Queue[str] = asyncio.Queue()
     serving = asyncio.create_task(adapter.serve(known.put))

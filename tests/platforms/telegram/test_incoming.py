@@ -9,6 +9,7 @@ import pytest
 from telegram import Message, User
 
 from bot.chat.commands import CommandName
+from bot.chat.content import Media, Quote, Text
 from bot.chat.keys import ChatKey
 from bot.platforms.telegram.incoming import read
 
@@ -103,14 +104,14 @@ def test_a_mention_behind_an_emoji_is_found() -> None:
 def test_a_reply_to_the_bot_is_for_it_and_quotes_nothing_it_knows() -> None:
     said = in_group("and then?", **replied(BOT_JSON))
     assert said is not None
-    assert said.quoted == ""
+    assert said.content == (Text(said.text),)
 
 
 def test_a_reply_to_another_with_a_mention_brings_that_message_along() -> None:
     text = "@ParlanceBot true?"
     said = in_group(text, **mention(text), **replied({**ADA, "id": 10}, "the earth is flat"))
     assert said is not None
-    assert said.quoted == "the earth is flat"
+    assert said.content[0] == Quote("the earth is flat")
 
 
 def test_a_quoted_part_is_what_is_brought_along() -> None:
@@ -118,7 +119,7 @@ def test_a_quoted_part_is_what_is_brought_along() -> None:
     quote = {"text": "flat", "position": 13}
     said = in_group(text, **mention(text), **replied(ADA, "the earth is flat"), quote=quote)
     assert said is not None
-    assert said.quoted == "flat"
+    assert said.content[0] == Quote("flat")
 
 
 def test_a_forward_that_is_replied_to_is_brought_along_with_where_it_is_from() -> None:
@@ -126,7 +127,7 @@ def test_a_forward_that_is_replied_to_is_brought_along_with_where_it_is_from() -
     origin = {"type": "hidden_user", "date": 1, "sender_user_name": "Bob\nM."}
     said = in_group(text, **mention(text), **replied(ADA, "it is flat", forward_origin=origin))
     assert said is not None
-    assert said.quoted == "[Forwarded from Bob M.]\nit is flat"
+    assert said.content[0] == Quote("it is flat", "Bob\nM.")
 
 
 def test_a_message_in_a_topic_is_no_reply_to_the_one_who_opened_it() -> None:
@@ -183,7 +184,7 @@ def test_a_forward_is_no_command_and_says_where_it_is_from(
     said = heard(text, **fields)
     assert said is not None
     assert said.command is None
-    assert (said.text, said.forwarded_from) == (text, name)
+    assert said.content[0] == Text(text, name)
     assert in_group(text, **fields) is None
 
 
@@ -199,20 +200,20 @@ def test_what_another_bot_made_of_a_query_is_no_command() -> None:
     said = heard("/forget", via_bot=other)
     assert said is not None
     assert said.command is None
-    assert said.forwarded_from is None
+    assert [part.origin for part in said.content if isinstance(part, Text)] == [None]
 
 
 def test_a_command_in_a_message_that_is_replied_to_or_quoted_is_none() -> None:
     said = heard("what is that?", **replied(ADA, "/forget"), quote={"text": "/new", "position": 0})
     assert said is not None
     assert said.command is None
-    assert said.quoted == "/new"
+    assert said.content[0] == Quote("/new")
 
 
 def test_ones_own_words_are_no_forward() -> None:
     said = heard("hello")
     assert said is not None
-    assert said.forwarded_from is None
+    assert [part.origin for part in said.content if isinstance(part, Text)] == [None]
 
 
 def test_a_photo_is_heard_with_its_caption() -> None:
@@ -221,7 +222,9 @@ def test_a_photo_is_heard_with_its_caption() -> None:
     assert bare is not None
     assert captioned is not None
     assert (bare.text, captioned.text) == ("", "what is this?")
-    assert bare.attachment == captioned.attachment == "photo"
+    assert isinstance(bare.content[-1], Media)
+    assert bare.content[-1] == captioned.content[-1]
+    assert bare.content[-1].kind == "photo"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from telegram import Message, User
 
+from bot.chat.content import Quote
 from bot.platforms.telegram.incoming import read
 from bot.platforms.telegram.parsing import parse
 
@@ -52,7 +53,7 @@ def test_a_reply_to_what_can_be_read_in_part_quotes_that() -> None:
     message, _ = parse({**BODY, "reply_to_message": replied}, None)
     said = read(message, BOT)
     assert said is not None
-    assert said.quoted == "the earth is flat"
+    assert said.content[0] == Quote("the earth is flat")
 
 
 @pytest.mark.parametrize("field", ["forward_origin", "via_bot"])
