@@ -162,8 +162,6 @@ class App:
     async def _logged_in(self, platform: str, account: str) -> None:
         """Only now is it known which turns are ours."""
         bot = BotKey(platform, account)
-        # Turns that are begun here wait until the platform is ready.
-        await self._queue.open(bot)
         await self._lessons.recall(bot)
         self._replicas.speak_as(bot)
         if self._cluster:
@@ -172,6 +170,7 @@ class App:
             tidying = self._replicas.lead(f"housekeeping {bot}", tidy)
             self._beside.append(asyncio.create_task(tidying))
         await self._tell_owed(lambda other: other.platform == platform and other != bot)
+        await self._queue.open(bot)  # Last: from here on turns of it are begun.
 
     async def _tell_owed(self, concerns: Callable[[BotKey], bool]) -> None:
         """Name the bots that owe answers and that nobody is logged in as."""
@@ -209,7 +208,6 @@ class App:
         log.info("stopping; a second signal ends the wait", answers=running, seconds=grace)
         ending = asyncio.create_task(self._queue.drain())
         hurrying = asyncio.create_task(enough.wait())
-        self.turns.wait_no_longer()
         waits = {ending, hurrying}
         await asyncio.wait(waits, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:

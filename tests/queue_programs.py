@@ -8,6 +8,7 @@ import forked
 
 COMMON = """
 import asyncio, os, sys
+import sqlalchemy as sa
 import bot.store.queue
 from bot.store.queue import TurnQueue
 from bot.chat.keys import BotKey, ChatKey, TurnKey

@@ -107,11 +107,23 @@ class TurnQueue:
         DBOS.launch()
 
     async def open(self, bot: BotKey) -> None:
-        """Run the turns of `bot` here, those that an earlier process left unfinished included."""
+        """Run the turns of `bot` here, those that an earlier process left unfinished included.
+
+        None of them is begun before this returns.
+        """
         name = queue_of(bot)
-        while name not in self._queues:
+        queue = await self._register(name)
+        left = await DBOS.list_workflows_async(
+            queue_name=name, status="ENQUEUED", load_input=False, load_output=False
+        )
+        self._queues[name] = queue
+        dbos_inside.listening().append(name)
+        self._wake(name, unbegun=len(left))
+
+    async def _register(self, name: str) -> Queue:
+        while True:
             try:
-                self._queues[name] = await DBOS.register_queue_async(
+                return await DBOS.register_queue_async(
                     name,
                     partition_concurrency=1,
                     polling_interval_sec=POLL,
@@ -121,11 +133,6 @@ class TurnQueue:
                 reason = one_line(redact(str(error.orig)))
                 log.warning("the queue can't be used; trying again", reason=reason)
                 await asyncio.sleep(POLL)
-        dbos_inside.listening().append(name)
-        left = await DBOS.list_workflows_async(
-            queue_name=name, status="ENQUEUED", load_input=False, load_output=False
-        )
-        self._wake(name, unbegun=len(left))
 
     async def owed(self) -> Counter[BotKey]:
         """How many turns each bot owes, those of other replicas included."""

@@ -32,7 +32,7 @@ from providers.chain import Resumed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.chat.keys import ChatKey, TurnKey
+    from bot.chat.keys import TurnKey
     from bot.control.stop import Control
     from bot.operations.metrics import Metrics, Watch
     from bot.replicas.base import Lease
@@ -97,16 +97,17 @@ class Turns:
         self._context = ContextWindow(history, chat)
         self.partials = recovery.Partials(history.save_partials, lease)
         self._started_at = time.time()
-        self._waiting: set[asyncio.Task[object]] = set()
-        """Turns whose platform can't be spoken to yet."""
 
     async def run(self, key: TurnKey) -> None:
-        """Answer the turn, or go on where an earlier run of it was cut off."""
+        """Answer the turn, or go on where an earlier run of it was cut off.
+
+        Its bot must be logged in: the queue runs no turn of another.
+        """
         with self._metrics.turn(key.chat.platform) as watch:
             await self._run(key, watch)
 
     async def _run(self, key: TurnKey, watch: Watch) -> None:
-        platform = await self._platform(key.chat)
+        platform = self._platforms[key.chat.platform]
         progress = await self._history.progress(key)
         if progress is None or progress[0].settled:
             return
@@ -133,29 +134,6 @@ class Turns:
         if turn.command == CommandName.FORGET:
             await self._erasure.drop(turn)
         await platform.settled(turn)
-
-    async def _platform(self, chat: ChatKey) -> Platform:
-        """The platform of `chat`, once it can be spoken to as the chat's bot.
-
-        A turn whose platform can't be reached, or is another bot's, is still owed.
-        """
-        task = asyncio.current_task()
-        assert task is not None
-        self._waiting.add(task)
-        try:
-            platform = self._platforms.get(chat.platform)
-            if platform is None or await platform.ready() != chat.bot:
-                log.error("a turn of another bot is left to it", bot=str(chat.account))
-                await asyncio.Event().wait()
-                raise AssertionError
-        finally:
-            self._waiting.discard(task)
-        return platform
-
-    def wait_no_longer(self) -> None:
-        """Cut the turns that wait for a platform: they are still owed."""
-        for turn in self._waiting:
-            turn.cancel()
 
     async def _unless_too_old(self, turn: Turn, *, begun: bool) -> Turn:
         """Return `turn`, ended with a notice where it is too old to be answered after a restart."""

@@ -196,7 +196,7 @@ async def test_logging_in_waits_for_a_database_that_is_away(
             server.stop()
             tg.faults.clear()
             (bot,) = replicas.all
-            await bot.until(lambda: "the queue can't be used" in bot.log)
+            await bot.until(lambda: "the history can't be used" in bot.log)
             await asyncio.to_thread(server.restart)
             await starting
             await ada.say("hi")

@@ -269,6 +269,30 @@ def test_the_turns_of_a_bot_wait_until_it_is_opened_here(url: str) -> None:
     assert lines == ["b/1", "b/2", "b/3", "t:bb=3", "bb/1", "bb/2", "bb/3"]
 
 
+def test_a_queue_is_opened_once_the_database_can_be_used(url: str) -> None:
+    lines = run(
+        url,
+        """
+        bot.store.queue.POLL = 0.05
+        register, tries, seen = bot.store.queue.DBOS.register_queue_async, [], []
+        async def away_at_first(*args, **settings):
+            tries.append(1)
+            if len(tries) < 3:
+                raise sa.exc.OperationalError("select", {}, Exception("away"))
+            return await register(*args, **settings)
+        bot.store.queue.DBOS.register_queue_async = away_at_first
+        async def answer(turn):
+            seen.append(turn.message)
+        queue = await started(database, answer)
+        await queue.put(key("a", 1), lane="a", order=1)
+        await until(lambda: seen)
+        print("seen", len(tries), *seen)
+        await queue.close()
+        """,
+    )
+    assert lines[-3:] == ["seen", "3", "1"]
+
+
 def test_what_an_earlier_release_left_in_one_queue_goes_to_each_bots_own(url: str) -> None:
     two = textwrap.dedent(TWO_BOTS)
     old = """
