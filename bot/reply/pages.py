@@ -106,6 +106,8 @@ class Pages:
     def cut(self, pages: int, notice: str) -> None:
         """End with `notice`, leaving out what would go beyond the first `pages` (at least one)."""
         begun = max(pages, 1)
+        while len(self.view(begun)) < begun and not self.complete:
+            pass  # What is not laid out yet can't be told from what goes beyond.
         if len(self._pages) >= begun:
             self._keep(begun)
         self.close(notice)

@@ -102,6 +102,13 @@ def test_a_notice_stands_below_an_answer_that_was_broken_off(answer: str, shown:
     )
 
 
+def test_what_goes_beyond_a_page_that_is_not_laid_out_yet_is_cut_too() -> None:
+    pages = Pages(MARKUP, 20)
+    pages.write("one two three four five six seven eight nine ten")
+    pages.cut(0, "Stopped.")
+    assert [page.rendered.text for page in pages.view()] == ["one two three four", "Stopped."]
+
+
 class Measuring(TelegramMarkup):
     """Counts the characters it has rendered."""
 
