@@ -24,7 +24,7 @@ from prometheus_client import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bot.reply.deliver import Counts
+    from bot.reply.ledger import Counts
     from bot.store.schema import Turn
     from providers.base import ProviderError
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bot.chat.keys import ChatKey
     from bot.replicas.base import Lease
-    from bot.reply.pace import Call, Pace, Waiting
+    from bot.reply.pace import Call, Outcome, Pace, Waiting
+    from bot.reply.surface import Allowance
 
 
 class Gate:
@@ -56,17 +60,37 @@ class Gate:
         finally:
             self._waiting.pop(reply, None)
 
-    def done(self, call: Call) -> None:
-        """The call has returned: the next one to its chat may go."""
+    def done(self, call: Call, outcome: Outcome, allowance: Allowance | None = None) -> None:
+        """The call has returned, and this came of it: the next one to its chat may go.
+
+        `allowance` is what the platform said of what is left, if it did.
+        """
+        self.pace.done(call, outcome, allowance, self._loop.time())
+        self._free(call)
+
+    def not_made(self, call: Call) -> None:
+        """There was nothing to call for any more."""
+        self.pace.refund(call, self._loop.time())
+        self._free(call)
+
+    def _free(self, call: Call) -> None:
         self._busy.discard(call.chat)
         if not self._busy:
             self._quiet.set()
         self.changed()
 
-    def not_made(self, call: Call) -> None:
-        """There was nothing to call for any more."""
-        self.pace.refund(call, self._loop.time())
-        self.done(call)
+    @contextmanager
+    def replying(self, chat: ChatKey) -> Iterator[None]:
+        """Around a reply in `chat`: the more there are, the more is left for their finals."""
+        self.pace.joined(chat)
+        try:
+            yield
+        finally:
+            self.pace.left(chat)
+
+    def written(self, seconds: float) -> None:
+        """An answer was written for so long."""
+        self.pace.ended(seconds)
 
     def changed(self) -> None:
         """A reply that waits has another priority now, or a budget has changed."""

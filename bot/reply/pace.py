@@ -12,62 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from bot.chat.lesson import Lesson
 from bot.reply.bucket import Bucket
+from bot.reply.tuning import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping
 
     from bot.chat.keys import ChatKey
     from bot.reply.surface import Allowance, Budget
+    from bot.reply.tuning import Tuning
 
-PREVIEW_GAP = 0.15
-"""The fewest seconds between two previews of a chat: faster than this an edit shows a few words
-and costs as much as one that shows ten."""
-USUAL_LENGTH = 15.0
-"""Seconds for which an answer is written, as long as none was."""
-LEAST_LEFT = 0.4
-"""The part of the usual length for which an answer is expected to go on, however long it is."""
-SOON_OVER = 5.0
-"""Seconds for which a young answer is expected to go on, besides the time it has gone on already:
-more of them are short than long."""
-LEAST_EXTRA = 0.5
-"""The part of the rate by which what can be spared is spent at least: a small rest lasts no longer
-for being spent slowly, as the bucket fills again meanwhile."""
-LEAST_SPARE = 0.1
-"""Tokens; less is no rest."""
-OWN_TURN = 0.7
-"""The part of a round over all replies of a chat that lies between two previews of one of them."""
-OWN_FINAL = 0.5
-"""Tokens that previews leave for each further reply that is being written in their chat: not all
-of them end at once."""
-MOST_KEPT = 0.5
-"""The part of a burst that is left for finals of further replies at most."""
-BELOW_RESERVE = 0.5
-"""The part of the rate that previews use while the reserve fills again."""
-LEARNING = 0.2
-"""The weight of one answer in what is usual."""
-ROUND = 2.0
-"""Seconds within which the bot's budget gives every reply a call: then first texts go first, and
-spend what is kept for finals."""
-FIRST_PATIENCE = 2.5
-"""Seconds after which they spend it in a crowd, too."""
-FIRST_WEIGHT = 4.0
-"""What the lag of a reader who has seen nothing of the reply yet is multiplied by in a crowd."""
-DISTRUST = 0.25
-"""What a refusal leaves of the belief in a chat's declared budget."""
-RECOVERY = 0.02
-"""The part of the lost belief that each success restores."""
-FORGIVEN = 0.99
-"""A trust from which on a chat is like any other."""
-GRUDGE = 3600.0
-"""Seconds without a call after which a refusal is forgotten."""
-SLEPT_OFF = 0.3
-"""Seconds beyond the usual trip from which on a call was slowed down by the platform: Telegram
-sleeps off a call that is over the limit before it refuses one."""
-SLOW_CALLS = 2
-"""In a row, before they are believed: one may be the network's."""
-LEAST_BURST = 3.0
-IDLE_CHATS = 1024
-"""Chats remembered before those at rest are forgotten."""
 _ALMOST = 1e-6
 _BEFORE_PREVIEWS, _BEFORE_ALL = 1e12, 1e30
 """More characters x seconds than any answer is behind; the second, than any first text after the
@@ -92,6 +45,31 @@ class Call(NamedTuple):
     budget: Budget
     kind: str = ""
     """Calls of one kind share a bucket of the chat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """The platform did what was asked."""
+
+    seconds: float
+    """How long it took to say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """For its rate: nothing was done."""
+
+    after: float
+    """Seconds during which no call to the chat may be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """In any other way, which tells nothing of the chat's budget."""
+
+
+Outcome = Took | Refused | Failed
+"""What came of a call."""
 
 
 class Waiting(Protocol):
@@ -139,12 +117,12 @@ class _Chat:
     replies: int = 0
     """That are being written or shown."""
 
-    def at_rest(self, now: float) -> bool:
+    def at_rest(self, tuning: Tuning, now: float) -> bool:
         """Forgetting it changes nothing."""
         if self.replies:
             return False
-        trusted = all(bucket.believed > FORGIVEN for bucket in self.buckets.values())
-        quiet = PREVIEW_GAP if trusted else GRUDGE
+        trusted = all(bucket.believed > tuning.forgiven for bucket in self.buckets.values())
+        quiet = tuning.preview_gap if trusted else tuning.grudge
         rested = now >= max(self.penalty_until, self.last_call) + quiet
         return rested and all(bucket.full(now) for bucket in self.buckets.values())
 
@@ -152,12 +130,14 @@ class _Chat:
 class Pace:
     """The budgets of one bot on one platform, and the chats in it."""
 
-    def __init__(self, bot: Budget, actions: Budget, now: float) -> None:
+    def __init__(self, bot: Budget, actions: Budget, now: float, *, tuning: Tuning = USUAL) -> None:
+        """`bot` is for all calls of the bot together, `actions` for its chat actions (typing)."""
+        self._tuning = tuning
         self._whole = (bot, actions)
         self._bot = Bucket(bot, now)
         self._actions = Bucket(actions, now)
         self._chats: dict[ChatKey, _Chat] = {}
-        self._usual_length = USUAL_LENGTH
+        self._usual_length = tuning.usual_length
         self._usual_trip: float | None = None
         """Seconds that a call takes when nothing slows it down."""
         self._refills = False
@@ -191,17 +171,18 @@ class Pace:
         Returns the winner, or None and when to ask again (None: nobody waits, or for a chat that
         is `busy` with a call). A chat that is penalised or spent holds up nobody else.
         """
+        tuning = self._tuning
         wanting: list[tuple[float, W]] = []
         again_at: float | None = None
-        crowd = len(waiting) > ROUND * self._bot.rate
+        crowd = len(waiting) > tuning.round * self._bot.rate
         bot_at = self._bot.ready_at(1.0, now)
         preview_at = self._bot.ready_at(1.0 + self._bot.budget.reserve, now)
-        first_weight = FIRST_WEIGHT if crowd else _BEFORE_PREVIEWS
+        first_weight = tuning.first_weight if crowd else _BEFORE_PREVIEWS
         for reply in waiting:
             priority = reply.priority
             ready = preview_at if priority is Priority.PREVIEW else bot_at
             if crowd and priority is Priority.FIRST:
-                ready = min(preview_at, max(bot_at, reply.since + FIRST_PATIENCE))
+                ready = min(preview_at, max(bot_at, reply.since + tuning.first_patience))
             if ready > now:
                 again_at = ready if again_at is None else min(again_at, ready)
             else:
@@ -230,8 +211,9 @@ class Pace:
         chat.last_call = now
         reply.called_at = now
         self._bot.take(now)
-        if len(self._chats) > IDLE_CHATS:
-            self._chats = {k: c for k, c in self._chats.items() if not c.at_rest(now)}
+        if len(self._chats) > self._tuning.idle_chats:
+            kept = {k: c for k, c in self._chats.items() if not c.at_rest(self._tuning, now)}
+            self._chats = kept
         return call
 
     def refund(self, call: Call, now: float) -> None:
@@ -239,25 +221,49 @@ class Pace:
         self._bucket(call, now).give_back(now)
         self._bot.give_back(now)
 
-    def succeeded(self, call: Call, now: float) -> None:
-        """The platform took a call: the chat's budget is believed a little more."""
-        self._bucket(call, now).recover(RECOVERY, now)
+    def done(self, call: Call, outcome: Outcome, allowance: Allowance | None, now: float) -> None:
+        """This came of a call that was paid for by `spend`.
 
-    def took(self, call: Call, seconds: float, now: float) -> None:
-        """The platform took so long to answer a call.
-
-        Where it slows calls down instead of refusing them, the chat's bucket is empty on its
-        side, and smaller than it was believed to be.
+        `allowance` is what the platform said, if it did, of what is left: that overrules what was
+        declared.
         """
-        usual = self._usual_trip
-        self._usual_trip = seconds if usual is None else min(seconds, usual * 1.02 + 0.001)
         bucket = self._bucket(call, now)
+        if allowance is not None:
+            bucket.told(allowance, now, refills=self._refills)
+            if bucket.refills is not None:
+                self._refills = bucket.refills
+        match outcome:
+            case Took(seconds):
+                self._took(call, bucket, seconds, now)
+            case Refused(after):
+                self._refused(call, bucket, after, now)
+            case Failed():
+                pass
+
+    def _took(self, call: Call, bucket: Bucket, seconds: float, now: float) -> None:
+        """The chat's budget is believed a little more.
+
+        If the platform slows calls down instead of refusing them, the chat's bucket is empty on
+        its side, and smaller than it was believed to be.
+        """
+        tuning, usual = self._tuning, self._usual_trip
+        self._usual_trip = seconds if usual is None else min(seconds, usual * 1.02 + 0.001)
         chat = self._chats[call.chat]
-        slow = usual is not None and seconds > usual + SLEPT_OFF
+        slow = usual is not None and seconds > usual + tuning.slept_off
         chat.slow_calls = chat.slow_calls + 1 if slow else 0
-        if chat.slow_calls >= SLOW_CALLS:
-            bucket.overdrawn(LEAST_BURST, now)
+        if chat.slow_calls >= tuning.slow_calls:
+            bucket.overdrawn(tuning.least_burst, now)
             self._learned.add((call.chat, call.kind))
+        bucket.recover(tuning.recovery, now)
+
+    def _refused(self, call: Call, bucket: Bucket, after: float, now: float) -> None:
+        chat = self._chats[call.chat]
+        chat.penalty_until = max(chat.penalty_until, now + after)
+        distrust = self._tuning.distrust
+        bucket.trust = max(distrust**2, bucket.trust * distrust)
+        # One token waits at the end of the penalty, so that the owed text goes out at once.
+        bucket.drain(chat.penalty_until)
+        self._learned.add((call.chat, call.kind))
 
     def joined(self, chat: ChatKey) -> None:
         """A reply begins in this chat; it ends with `left`."""
@@ -268,24 +274,7 @@ class Pace:
 
     def ended(self, seconds: float) -> None:
         """An answer was written for so long."""
-        self._usual_length += LEARNING * (max(1.0, seconds) - self._usual_length)
-
-    def told(self, call: Call, allowance: Allowance, now: float) -> None:
-        """The platform said what is left; that overrules what was declared."""
-        bucket = self._bucket(call, now)
-        bucket.told(allowance, now, refills=self._refills)
-        if bucket.refills is not None:
-            self._refills = bucket.refills
-
-    def refused(self, call: Call, retry_after: float, now: float) -> None:
-        """The platform named a penalty of `retry_after` seconds for this chat."""
-        bucket = self._bucket(call, now)
-        chat = self._chats[call.chat]
-        chat.penalty_until = max(chat.penalty_until, now + retry_after)
-        bucket.trust = max(DISTRUST**2, bucket.trust * DISTRUST)
-        # One token waits at the end of the penalty, so that the owed text goes out at once.
-        bucket.drain(chat.penalty_until)
-        self._learned.add((call.chat, call.kind))
+        self._usual_length += self._tuning.learning * (max(1.0, seconds) - self._usual_length)
 
     def share(self, replicas: int, now: float) -> None:
         """So many replicas share what the platform allows the bot, in equal parts."""
@@ -343,17 +332,18 @@ class Pace:
 
     def _preview_at(self, chat: _Chat, reply: Waiting, bucket: Bucket, now: float) -> float:
         """When a reply's next preview is worth its token."""
-        kept = _kept(bucket, chat.replies)
+        tuning = self._tuning
+        kept = self._kept(bucket, chat.replies)
         filled_at = bucket.ready_at(1.0 + kept, now)
         if filled_at > now:
-            return min(filled_at, chat.last_call + 1.0 / (BELOW_RESERVE * bucket.rate))
+            return min(filled_at, chat.last_call + 1.0 / (tuning.below_reserve * bucket.rate))
         gap = self._gap(bucket, kept, now - reply.begun, now)
         # Replies that share a bucket take turns: what was shown a moment ago is nearly new.
-        turn = reply.called_at + OWN_TURN * chat.replies * gap
-        usual = max(chat.last_call + max(PREVIEW_GAP, gap), turn)
+        turn = reply.called_at + tuning.own_turn * chat.replies * gap
+        usual = max(chat.last_call + max(tuning.preview_gap, gap), turn)
         # What comes into a full bucket is lost, so neither the gap nor its turn is waited for.
         full_at = bucket.ready_at(bucket.burst, now)
-        return min(usual, max(full_at, chat.last_call + max(PREVIEW_GAP, gap / 2)))
+        return min(usual, max(full_at, chat.last_call + max(tuning.preview_gap, gap / 2)))
 
     def _gap(self, bucket: Bucket, kept: float, elapsed: float, now: float) -> float:
         """Seconds between two previews in a chat: what is left is spread over what is to come.
@@ -361,16 +351,26 @@ class Pace:
         How long an answer goes on is not known. It is taken to end when answers usually do; once
         it is older, to go on for a part of that time; while it is young, to end soon.
         """
-        to_come = max(self._usual_length - elapsed, LEAST_LEFT * self._usual_length)
-        to_come = min(to_come, SOON_OVER + elapsed)
+        tuning = self._tuning
+        to_come = max(self._usual_length - elapsed, tuning.least_left * self._usual_length)
+        to_come = min(to_come, tuning.soon_over + elapsed)
         spendable = max(0.0, bucket.level(now) - kept) * bucket.budget.share
         refilled_at = bucket.refilled_at
         if refilled_at is not None and refilled_at > now:
             return (refilled_at - now) / (1.0 + spendable)
         extra = spendable / to_come
-        if spendable >= LEAST_SPARE:
-            extra = max(extra, LEAST_EXTRA * bucket.rate)
+        if spendable >= tuning.least_spare:
+            extra = max(extra, tuning.least_extra * bucket.rate)
         return 1.0 / (bucket.rate + extra)
+
+    def _kept(self, bucket: Bucket, replies: int) -> float:
+        """Tokens that previews leave in a chat where so many replies are being written."""
+        floor, reserve = bucket.budget.floor, bucket.budget.reserve
+        if bucket.refilled_at is not None:
+            return floor  # All come back soon; the reserve would never be used.
+        tuning = self._tuning
+        others = reserve + tuning.own_final * (replies - 1)
+        return max(floor, reserve, min(others, tuning.most_kept * bucket.burst))
 
 
 def _part(whole: Budget, replicas: int) -> Budget:
@@ -378,12 +378,3 @@ def _part(whole: Budget, replicas: int) -> Budget:
     burst = max(2.0, whole.burst / replicas)
     reserve = min(whole.reserve / replicas, burst - 1.0)
     return replace(whole, rate=whole.rate / replicas, burst=burst, reserve=reserve)
-
-
-def _kept(bucket: Bucket, replies: int) -> float:
-    """Tokens that previews leave in a chat where so many replies are being written."""
-    floor, reserve = bucket.budget.floor, bucket.budget.reserve
-    if bucket.refilled_at is not None:
-        return floor  # All come back soon; the reserve would never be used.
-    others = min(reserve + OWN_FINAL * (replies - 1), MOST_KEPT * bucket.burst)
-    return max(floor, reserve, others)

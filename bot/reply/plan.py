@@ -1,20 +1,21 @@
 """What was said, what is shown, and so what to send next: the page ledger.
 
-Pure: no clock, no I/O. The plan is the one owner of what is on the reader's screen.
+Pure: no clock, no I/O. The plan is the one owner of what is on the reader's screen. It is asked by
+`next`, which changes nothing; what changes it is told to it by name: `write`, `end`, `shown`, ….
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bot.reply.surface import Rendered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.reply.pages import Pages
+    from bot.reply.pages import Page, Pages
 
 _UNKNOWN: Rendered[object] = Rendered("…")
 """Stands for what a message of an earlier run reads."""
@@ -41,32 +42,46 @@ class Show:
     rendered: Rendered[object]
     reaches: int
     """Characters of the answer that the reader has once this is shown."""
+    closes: bool = False
+    """The reader has all of the answer once this is shown."""
     form: Form = Form.WRITTEN
+
+    @property
+    def creates(self) -> bool:
+        """Whether it is a new message."""
+        return self.message is None
+
+
+class _NoShow:
+    __slots__ = ()
+    creates: ClassVar[bool] = False
+    closes: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(_NoShow):
     """Delete `message`: another took its place, or the answer has become shorter."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(_NoShow):
     """Everything that can be shown is shown; more text may come."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Not all that is written is laid out yet; others may go first."""
+class Look(_NoShow):
+    """Not all that is written is laid out yet: `look` goes on with it; others may go first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(_NoShow):
     """The whole answer is shown."""
 
 
 Step = Show | Remove | Wait | Look | Finished
+"""Each tells whether it `creates` a message, and whether it `closes` the answer."""
 
 
 @dataclass(slots=True)
@@ -111,9 +126,9 @@ class Plan:
         self._replaced: list[_Posted] = []
         """Messages that are deleted once the first of those in their place is shown."""
         self._settled = 0
-        """Pages before this one are closed and shown in full."""
-        self._closes = False
-        """What `next` gave last shows the end of the answer."""
+        """Pages before this one are closed and shown in full; perhaps it is, too."""
+        self._step: Step | None = None
+        """What `next` has found out. Each change of the plan drops it."""
         self._plain = False
         self._holds = False
         """A message can't be edited: a page is posted, and shown again only when it is closed."""
@@ -138,11 +153,6 @@ class Plan:
         return not self.ended and self._written <= self._stood
 
     @property
-    def creates(self) -> bool:
-        """Whether what `next` gave last, if it shows anything, is a new message."""
-        return self._settled >= len(self._posted)
-
-    @property
     def stands(self) -> bool:
         """Whether the reader has a message of the answer."""
         return bool(self._posted or self._replaced)
@@ -152,15 +162,25 @@ class Plan:
         """Characters that are written and not shown."""
         return self._written - self._shown
 
-    def closes(self) -> bool:
-        """Whether one more call shows all that is left. Not to be asked while one is made."""
-        return isinstance(self.next(), Show) and self._closes
+    def next(self) -> Step:
+        """What to do now: the same until something is written, shown, ended or looked at.
+
+        Dear to tell after a change, as the open page is laid out again; else free.
+        """
+        if self._step is None:
+            self._step = self._following()
+        return self._step
+
+    def look(self) -> None:
+        """Go on laying out what is written, where `next` said `Look`."""
+        self._step = None
 
     def write(self, delta: str) -> None:
         """The answer goes on with `delta`."""
         if self.given_up:
             return
         assert not self.ended
+        self._step = None
         self._written += len(delta)
         self._pages.write(delta)
 
@@ -184,6 +204,7 @@ class Plan:
         if self.given_up:
             return
         assert not self.ended
+        self._step = None
         self.ended = True
         self._pages.close(notice, instead=instead)
 
@@ -191,9 +212,9 @@ class Plan:
         """The reader wants no more: end with `notice` after the pages that are begun."""
         if self.given_up:
             return
+        self._step = None
         self.ended = True
         self._pages.cut(len(self._posted), notice)
-        self._settled = min(self._settled, len(self._posted))
 
     def otherwise(self, show: Show, excuse: str) -> Show | None:
         """What to try in place of `show`, which is not taken; None if there is nothing more.
@@ -206,45 +227,56 @@ class Plan:
             return replace(show, rendered=plain, form=Form.PLAIN)
         if show.form is Form.EXCUSE or not excuse:
             return None
+        below = show.page < len(self._posted) or bool(self._replaced)
         return Show(
-            show.page if show.message is None else show.page + 1,
+            show.page + below,
             # Another number than the page's own: so it has another nonce.
-            self._created + (show.message is None),
+            self._created + show.creates,
             None,
             self._pages.render(excuse),
             self._written,
-            Form.EXCUSE,
+            closes=True,
+            form=Form.EXCUSE,
         )
 
-    def next(self) -> Step:
-        """What to do now; the same answer until something is written, shown or ended."""
-        if self._replaced and not self.creates:
+    def _following(self) -> Step:
+        """What `next` gives."""
+        at = self._settled
+        if self._replaced and at < len(self._posted):
             return Remove(self._replaced[-1].message)
-        pages = () if self.overtaking else self._pages.view(self._settled + 1)
-        while self._settled < len(pages):
-            number, page = self._settled, pages[self._settled]
-            last = self._pages.complete and number == len(pages) - 1
-            if self._fresh_final and self.ended and last:
-                self._renew_what_grew()
-            posted = self._posted[number] if number < len(self._posted) else None
-            rendered = page.rendered.plain() if self._plain else page.rendered
-            if self._holds and posted and not page.closed:
+        pages = () if self.overtaking else self._pages.view(at + 1)
+        while at < len(pages):
+            last = self._pages.complete and at == len(pages) - 1
+            if show := self._shows(at, pages[at], last=last):
+                return show
+            if not pages[at].closed:
                 break
-            if posted is None or posted.shown != rendered:
-                reaches = self._written if last else self._shown
-                self._closes = last and self.ended
-                if posted is None:
-                    return Show(number, self._created, None, rendered, reaches)
-                return Show(number, posted.number, posted.message, rendered, reaches)
-            if not page.closed:
-                break
-            self._settled += 1
-            pages = self._pages.view(self._settled + 1)
-        return self._beyond(len(pages))
+            at += 1
+            pages = self._pages.view(at + 1)
+        return self._beyond(at, len(pages))
 
-    def _beyond(self, pages: int) -> Step:
-        """What to do where so many pages are laid out and all of them are shown."""
-        if not self.overtaking and not self._pages.complete and self._settled >= pages:
+    def _shows(self, number: int, page: Page, *, last: bool) -> Show | None:
+        """What makes the message of page `number` read `page`; None if it does, or must wait."""
+        posted = self._posted[number] if number < len(self._posted) else None
+        if posted and self._fresh_final and self.ended and last and posted.grew:
+            posted = None  # Its end is posted anew.
+        if posted and self._holds and not page.closed:
+            return None
+        rendered = page.rendered.plain() if self._plain else page.rendered
+        if posted and posted.shown == rendered:
+            return None
+        return Show(
+            number,
+            posted.number if posted else self._created,
+            posted.message if posted else None,
+            rendered,
+            reaches=self._written if last else self._shown,
+            closes=last and self.ended,
+        )
+
+    def _beyond(self, at: int, pages: int) -> Step:
+        """What to do if so many pages are laid out, and those before `at` are shown."""
+        if not self.overtaking and not self._pages.complete and at >= pages:
             return Look()
         if not self.ended:
             return Wait()
@@ -254,30 +286,38 @@ class Plan:
 
     def shown(self, show: Show, message: str) -> None:
         """`message` reads what `show` asked for."""
-        self._shown = max(self._shown, show.reaches)
-        if show.form is Form.EXCUSE:
-            self._give_up(show, message)
-            return
-        self._plain = self._plain or show.form is Form.PLAIN
         self.created(show, message)
+        self._shown = max(self._shown, show.reaches)
+        self._settled = show.page
         self._posted[show.page].shown = show.rendered
+        if show.form is Form.PLAIN:
+            self._plain = True
+        elif show.form is Form.EXCUSE:
+            self._give_up(show)
 
     def created(self, show: Show, message: str) -> None:
         """`message` is there for what `show` asked for; what it reads is not known."""
-        if show.page == len(self._posted):
-            self._posted.append(_Posted(show.number, message, grew=not self.ended))
-            self._created = show.number + 1
+        self._step = None
+        if not show.creates:
+            return
+        if len(self._posted) < show.page:
+            # Nothing came in its place: it stands after all.
+            self._posted.append(self._replaced.pop(0))
+        self._replace(show.page)
+        self._posted.append(_Posted(show.number, message, grew=not self.ended))
+        self._created = show.number + 1
 
-    def renew(self, *, hold: bool = False) -> None:
-        """The page that is shown next can't be edited any more: post it, and all below it, anew.
+    def renew(self, show: Show, *, hold: bool = False) -> None:
+        """The message of `show` can't be edited any more: post it, and all below it, anew.
 
         `hold`: what is posted from here on can't be edited either.
         """
+        self._step = None
         self._holds = self._holds or hold
-        self._replaced += self._posted[self._settled :]
-        del self._posted[self._settled :]
+        self._settled = show.page
+        self._replace(show.page)
 
-    def forget(self, show: Show) -> bool:
+    def gone(self, show: Show) -> bool:
         """The message of `show` is gone. True where an earlier run may have deleted it itself.
 
         That run had posted another in its place, and ended before it could note the deletion.
@@ -285,35 +325,28 @@ class Plan:
         posted = self._posted[show.page]
         if posted.shown is not None or posted is self._posted[-1]:
             return False
+        self._step = None
         del self._posted[show.page]
         return True
 
     def removed(self, remove: Remove) -> None:
-        if self._replaced:
-            assert self._replaced.pop().message == remove.message
-            return
-        assert self._posted[-1].message == remove.message
-        self._posted.pop()
+        self._step = None
+        messages = self._replaced or self._posted
+        assert messages[-1].message == remove.message
+        messages.pop()
 
-    def _renew_what_grew(self) -> None:
-        if self._settled < len(self._posted) and self._posted[self._settled].grew:
-            self.renew()
+    def _replace(self, page: int) -> None:
+        """The messages from `page` on go once the first of those in their place is shown."""
+        self._replaced += self._posted[page:]
+        del self._posted[page:]
 
-    def _give_up(self, excuse: Show, message: str) -> None:
-        """What stands stays, and `excuse`, which `message` reads, is the end of the answer."""
-        if self._replaced and self.creates:
-            # Nothing came in its place: it stands after all.
-            self._posted.append(self._replaced.pop(0))
+    def _give_up(self, excuse: Show) -> None:
+        """What stands stays, and `excuse`, which is shown below it, is the end of the answer."""
         ending = [excuse.rendered]
-        if not self.creates:
-            posted = self._posted[self._settled]
-            posted.shown = posted.shown or _UNKNOWN
-            ending.insert(0, posted.shown)
-        self._pages.replace(self._settled, ending)
-        self._settled += len(ending) - 1
-        self._replaced += self._posted[self._settled :]
-        self._posted[self._settled :] = [
-            _Posted(excuse.number, message, excuse.rendered, grew=False)
-        ]
-        self._created = excuse.number + 1
+        if excuse.page:
+            above = self._posted[excuse.page - 1]
+            above.shown = above.shown or _UNKNOWN
+            ending.insert(0, above.shown)
+        self._pages.replace(excuse.page + 1 - len(ending), ending)
+        self._posted[excuse.page].grew = False
         self.ended = self.given_up = True

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.chat.keys import ChatKey, TurnKey
 from bot.operations import loop_lag
 from bot.operations.metrics import Metrics
-from bot.reply.deliver import Counts
+from bot.reply.ledger import Counts
 from bot.store.schema import Outcome
 from providers.base import RateLimitedError
 

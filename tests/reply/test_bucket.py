@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.chat.keys import ChatKey
-from bot.reply.pace import Call, Pace, Priority
+from bot.reply.pace import Call, Pace, Priority, Took
 from bot.reply.surface import Allowance, Budget
 
 DECLARED = Budget(rate=1.0, burst=5.0, reserve=1.0, floor=1.0)
 WIDE = Budget(rate=1000.0, burst=1000.0)
 CALL = Call(ChatKey("fake", "bot", "1"), DECLARED, "edit")
+TRIP = 0.08
+"""Seconds from a call to its answer."""
 
 
 class Refilling:
@@ -62,7 +64,7 @@ class Writer:
     closes: bool = True
 
 
-def stream(server: Refilling | Windowed, seconds: float, trip: float = 0.04) -> list[Allowance]:
+def stream(server: Refilling | Windowed, seconds: float, trip: float = TRIP / 2) -> list[Allowance]:
     """What the server said to the previews that were let through."""
     pace, now, heard = Pace(WIDE, WIDE, now=0.0), 0.0, []
     while now < seconds:
@@ -76,7 +78,7 @@ def stream(server: Refilling | Windowed, seconds: float, trip: float = 0.04) -> 
         said = server.call(now + trip)
         assert said is not None, "a 429 of our own making"
         now += 2 * trip
-        pace.told(CALL, said, now)
+        pace.done(CALL, Took(2 * trip), said, now)
         heard.append(said)
     return heard
 
@@ -114,7 +116,7 @@ def test_of_each_window_all_but_the_last_token_is_used(limit: int, window: float
 
 def test_a_final_may_spend_the_last_token() -> None:
     pace = Pace(WIDE, WIDE, now=0.0)
-    pace.told(CALL, Allowance(5, 1, 4.0), 0.0)
+    pace.done(CALL, Took(TRIP), Allowance(5, 1, 4.0), 0.0)
     assert pace.pick([Writer()], (), 0.0)[0] is None
     assert pace.pick([Writer(Priority.FIRST)], (), 0.0)[0] is None
     final = Writer(Priority.FINAL)
@@ -125,7 +127,7 @@ def test_a_final_may_spend_the_last_token() -> None:
 
 def test_what_the_platform_says_in_one_bucket_says_nothing_of_another() -> None:
     pace = Pace(WIDE, WIDE, now=0.0)
-    pace.told(CALL, Allowance(5, 0, 5.0), 0.0)
+    pace.done(CALL, Took(TRIP), Allowance(5, 0, 5.0), 0.0)
     create = Writer(Priority.FIRST, CALL._replace(kind="create"))
     assert pace.pick([create], (), 0.0)[0] is create
 
@@ -138,11 +140,11 @@ def test_how_one_bucket_fills_is_taken_for_true_of_those_that_said_little(
     for now in (0.0, 0.1):
         said = server.call(now)
         assert said is not None
-        pace.told(CALL, said, now)
+        pace.done(CALL, Took(TRIP), said, now)
     other = Call(ChatKey("fake", "bot", "2"), DECLARED, "edit")
     writer = Writer(call=other)
     for now in (1.0, 10.0):
-        pace.told(other, Allowance(5, 4, 1.0), now)
+        pace.done(other, Took(TRIP), Allowance(5, 4, 1.0), now)
         pace.spend(writer, now)
         _, again_at = pace.pick([writer], (), now)
         assert again_at is not None
@@ -153,13 +155,13 @@ def test_how_one_bucket_fills_is_taken_for_true_of_those_that_said_little(
 
 def test_a_bucket_that_was_told_before_any_had_shown_it_learns_of_it_too() -> None:
     pace, other = Pace(WIDE, WIDE, now=0.0), CALL._replace(kind="other")
-    pace.told(other, Allowance(5, 4, 1.0), 0.0)
+    pace.done(other, Took(TRIP), Allowance(5, 4, 1.0), 0.0)
     server, writer = Refilling(5, 5.0), Writer(call=other)
     for now in (0.0, 0.1):
         said = server.call(now)
         assert said is not None
-        pace.told(CALL, said, now)
-    pace.told(other, Allowance(5, 4, 1.0), 10.0)
+        pace.done(CALL, Took(TRIP), said, now)
+    pace.done(other, Took(TRIP), Allowance(5, 4, 1.0), 10.0)
     pace.spend(writer, 10.0)
     _, again_at = pace.pick([writer], (), 10.0)
     assert again_at == pytest.approx(10.67, abs=0.02)
@@ -181,7 +183,7 @@ def test_whatever_a_server_says_the_wait_has_an_end(
     pace, now = Pace(WIDE, WIDE, now=0.0), 0.0
     for limit, remaining, reset_after, pause in answers:
         pace.spend(Writer(), now)
-        pace.told(CALL, Allowance(limit, remaining, reset_after), now)
+        pace.done(CALL, Took(TRIP), Allowance(limit, remaining, reset_after), now)
         _, again_at = pace.pick([Writer()], (), now)
         assert again_at is None or again_at <= now + 1000.0
         now += pause

@@ -24,10 +24,11 @@ from virtual import run
 
 from bot.chat.keys import ChatKey
 from bot.replicas.base import Alone
-from bot.reply.deliver import UNKNOWN_CREATES, Delivered, Reply
+from bot.reply.deliver import Delivered, Reply
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace, Priority
 from bot.reply.surface import Budget, Rendered
+from bot.reply.trouble import UNKNOWN_CREATES
 
 PRIVATE = Budget(rate=1.0, burst=18.0, reserve=3.0)
 
@@ -219,6 +220,29 @@ def test_a_platform_that_swallows_every_create_is_given_up() -> None:
     speaker, delivered = run(say(surface, "hello"))
     assert delivered is Delivered.CLOSED
     assert speaker.counts.calls == UNKNOWN_CREATES
+
+
+@dataclass
+class SlowLedger(MemoryLedger):
+    """On a database that becomes busy."""
+
+    async def posted(self, number: int, message: str) -> None:
+        await asyncio.sleep(2.0 if number else 0.0)
+        await super().posted(number, message)
+
+
+def test_a_slow_database_is_not_taken_for_a_slow_platform() -> None:
+    async def main() -> tuple[list[str], object]:
+        way, surface = gate(), FakeSurface(page_size=40)
+        speaker = reply(surface, way, SlowLedger())
+        speaker.write(words(60))
+        speaker.end()
+        await speaker.deliver()
+        return surface.texts(), way.pace.lessons()
+
+    texts, learned = run(main())
+    assert len(texts) > 5
+    assert learned == {}
 
 
 def test_an_edit_of_unknown_fate_is_repeated() -> None:

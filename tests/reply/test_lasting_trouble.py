@@ -19,7 +19,7 @@ from virtual import run
 
 from bot.chat.keys import ChatKey
 from bot.replicas.base import Alone
-from bot.reply.deliver import DOUBTED_AFTER, NOT_ALLOWED, UNEDITABLE, Delivered, Reply
+from bot.reply.deliver import Delivered, Reply
 from bot.reply.gate import Gate
 from bot.reply.pace import Pace
 from bot.reply.surface import (
@@ -33,6 +33,7 @@ from bot.reply.surface import (
     UneditableError,
     UnknownFateError,
 )
+from bot.reply.trouble import DOUBTED_AFTER, NOT_ALLOWED, UNEDITABLE
 
 EXCUSE = "It can't be shown."
 INSTEAD = "Nothing to see."

@@ -9,8 +9,9 @@ import pytest
 
 from bot.chat.keys import ChatKey
 from bot.reply.bucket import Bucket
-from bot.reply.pace import FIRST_PATIENCE, Call, Pace, Priority
+from bot.reply.pace import Call, Pace, Priority, Refused, Took
 from bot.reply.surface import Budget
+from bot.reply.tuning import USUAL
 
 PRIVATE = Budget(rate=1.0, burst=10.0, reserve=2.0)
 WIDE = Budget(rate=1000.0, burst=1000.0)
@@ -173,7 +174,7 @@ def test_in_a_crowd_only_first_texts_that_waited_long_go_before_the_bots_reserve
     young = [Waiter(f"young {n}", Priority.FIRST) for n in range(20)]
     assert shown_at_once(budgets, young, 0.0) == 2
     assert budgets.pick(young, (), 0.0) == (None, 1.0)
-    assert shown_at_once(budgets, young, FIRST_PATIENCE) == 11
+    assert shown_at_once(budgets, young, USUAL.first_patience) == 11
 
 
 def test_among_previews_the_reader_furthest_behind_is_next() -> None:
@@ -187,7 +188,7 @@ def test_a_penalty_holds_its_chat_to_the_end_and_no_other() -> None:
     budgets = pace()
     refused, other = Waiter("1", Priority.FINAL), Waiter("2")
     budgets.spend(refused, 0.0)
-    budgets.refused(refused.call, 30.0, 0.0)
+    budgets.done(refused.call, Refused(30.0), None, 0.0)
     assert budgets.pick([refused], (), 29.9)[0] is None
     assert budgets.pick([refused, other], (), 1.0)[0] is other
     assert budgets.pick([refused], (), 0.0) == (None, 30.0)
@@ -201,7 +202,7 @@ def test_a_final_goes_at_the_end_of_the_penalty_however_short(
 ) -> None:
     budgets, final = pace(), Waiter(priority=Priority.FINAL, chat_budget=budget)
     for _ in range(refusals):
-        budgets.refused(final.call, 3.0, 0.0)
+        budgets.done(final.call, Refused(3.0), None, 0.0)
     assert budgets.pick([final], (), 0.0) == (None, 3.0)
     assert budgets.pick([final], (), 3.0)[0] is final
 
@@ -209,7 +210,7 @@ def test_a_final_goes_at_the_end_of_the_penalty_however_short(
 def test_a_preview_leaves_the_final_a_token_even_in_a_chat_that_is_hardly_trusted() -> None:
     budgets, waiter = pace(), Waiter()
     for _ in range(5):
-        budgets.refused(waiter.call, 0.0, 0.0)
+        budgets.done(waiter.call, Refused(0.0), None, 0.0)
     last = grants(budgets, waiter, until=100.0)[-1]
     final = Waiter(priority=Priority.FINAL)
     assert budgets.pick([final], (), last)[0] is final
@@ -306,11 +307,11 @@ def test_while_the_reserve_fills_again_half_of_what_comes_in_is_shown() -> None:
 def test_a_refused_chat_is_slower_and_recovers_bit_by_bit() -> None:
     calm, burnt = pace(), pace()
     waiter = Waiter()
-    burnt.refused(waiter.call, 0.0, 0.0)
+    burnt.done(waiter.call, Refused(0.0), None, 0.0)
     slow = len(grants(burnt, waiter, until=30.0))
     assert slow < len(grants(calm, Waiter(), until=30.0)) / 2
     for _ in range(200):
-        burnt.succeeded(waiter.call, 30.0)
+        burnt.done(waiter.call, Took(0.1), None, 30.0)
     assert burnt._bucket(waiter.call, 30.0).trust > 0.95
 
 
@@ -338,7 +339,7 @@ def test_typing_takes_no_texts_place() -> None:
 def test_no_typing_within_a_penalty() -> None:
     budgets, waiter = pace(), Waiter()
     assert budgets.may_act(waiter.chat, 0.0)
-    budgets.refused(waiter.call, 30.0, 0.0)
+    budgets.done(waiter.call, Refused(30.0), None, 0.0)
     assert not budgets.may_act(waiter.chat, 29.0)
     assert budgets.may_act(waiter.chat, 31.0)
 
@@ -354,7 +355,7 @@ def test_a_call_that_was_not_made_costs_nothing() -> None:
 def test_a_refusal_is_forgotten_after_a_while() -> None:
     budgets = pace()
     for n in range(2000):
-        budgets.refused(Waiter(str(n)).call, 30.0, 0.0)
+        budgets.done(Waiter(str(n)).call, Refused(30.0), None, 0.0)
     budgets.spend(Waiter("later"), 60.0)
     assert len(budgets._chats) > 2000
     budgets.spend(Waiter("much later"), 100_000.0)
@@ -375,7 +376,7 @@ def test_a_chat_whose_calls_are_slowed_down_is_taken_to_have_a_smaller_burst() -
         budgets.spend(waiter, now)
         took = 1.1 if call >= slow_from else 0.1
         now += took
-        budgets.took(waiter.call, took, now)
+        budgets.done(waiter.call, Took(took), None, now)
     assert budgets.pick([waiter], (), now)[0] is None
     later = grants_from(budgets, waiter, now, now + 20.0)
     assert all(b - a >= 0.9 for a, b in pairwise(later))
@@ -384,13 +385,13 @@ def test_a_chat_whose_calls_are_slowed_down_is_taken_to_have_a_smaller_burst() -
 def test_one_slow_call_teaches_nothing() -> None:
     budgets, waiter = pace(), Waiter()
     for took in (0.1, 5.0, 0.1, 5.0, 0.1):
-        budgets.took(waiter.call, took, 0.0)
+        budgets.done(waiter.call, Took(took), None, 0.0)
     assert budgets.lessons() == {}
 
 
 def test_what_was_learned_is_known_to_the_next_process() -> None:
     before, after, waiter = pace(), pace(), Waiter()
-    before.refused(waiter.call, 30.0, 0.0)
+    before.done(waiter.call, Refused(30.0), None, 0.0)
     learned = before.lessons()
     assert list(learned) == [(waiter.chat, "")]
     assert before.lessons() == {}
