@@ -16,12 +16,13 @@ from bot.reply.borders import Rank, borders
 from bot.reply.edge import heal, interrupted
 from bot.reply.graphemes import is_blank
 from bot.reply.markdown import CONTINUED, clean
+from bot.reply.surface import Rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bot.reply.borders import Border
-    from bot.reply.surface import Markup, Rendered
+    from bot.reply.surface import Markup
 
 _LEAST_FILLED = {
     Rank.BLOCK: 0.6,
@@ -57,6 +58,9 @@ class Page:
     rendered: Rendered[object]
     closed: bool
     """It never changes any more."""
+
+
+_LET_GO = Page("", Rendered("…"), closed=True)
 
 
 class Pages:
@@ -111,6 +115,14 @@ class Pages:
         if len(self._pages) >= begun:
             self._keep(begun)
         self.close(notice)
+
+    def let_go(self, pages: range) -> None:
+        """These are closed, and nobody looks at them again: of a long answer only the end is kept.
+
+        They are counted on, and read "…".
+        """
+        for number in pages:
+            self._pages[number] = _LET_GO
 
     def replace(self, kept: int, ending: Sequence[Rendered[object]]) -> None:
         """End with the first `kept` pages, then those of `ending`."""

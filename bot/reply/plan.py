@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bot.reply.pages import Page, Pages
 
 _UNKNOWN: Rendered[object] = Rendered("…")
-"""Stands for what a message of an earlier run reads."""
+"""Stands for what a message of an earlier run reads, and for what is not looked at again."""
 
 
 class Form(Enum):
@@ -288,12 +288,12 @@ class Plan:
         """`message` reads what `show` asked for."""
         self.created(show, message)
         self._shown = max(self._shown, show.reaches)
-        self._settled = show.page
         self._posted[show.page].shown = show.rendered
-        if show.form is Form.PLAIN:
-            self._plain = True
-        elif show.form is Form.EXCUSE:
+        if show.form is Form.EXCUSE:
             self._give_up(show)
+            return
+        self._plain = self._plain or show.form is Form.PLAIN
+        self._settle(show.page)
 
     def created(self, show: Show, message: str) -> None:
         """`message` is there for what `show` asked for; what it reads is not known."""
@@ -335,6 +335,14 @@ class Plan:
         assert messages[-1].message == remove.message
         messages.pop()
 
+    def _settle(self, page: int) -> None:
+        """All pages before `page` are closed and shown; their texts are let go."""
+        before = range(self._settled, page)
+        self._pages.let_go(before)
+        for number in before:
+            self._posted[number].shown = _UNKNOWN
+        self._settled = page
+
     def _replace(self, page: int) -> None:
         """The messages from `page` on go once the first of those in their place is shown."""
         self._replaced += self._posted[page:]
@@ -348,5 +356,6 @@ class Plan:
             above.shown = above.shown or _UNKNOWN
             ending.insert(0, above.shown)
         self._pages.replace(excuse.page + 1 - len(ending), ending)
+        self._settled = excuse.page
         self._posted[excuse.page].grew = False
         self.ended = self.given_up = True

@@ -24,6 +24,7 @@ class Answer:
     alone: bool = False
     """The question was asked without anything that was said before it."""
     parts: list[str] = field(default_factory=list)
+    """Of the text, in their order."""
     outcome: Outcome = Outcome.WHOLE
     notice: str = ""
     """A line of our own below the text."""
@@ -31,7 +32,10 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return "".join(self.parts)
+        """All parts, which are one from then on: it is asked for again and again while it grows."""
+        if len(self.parts) > 1:
+            self.parts[:] = ["".join(self.parts)]
+        return self.parts[0] if self.parts else ""
 
     def fail(self, error: BaseException, turn: Turn) -> None:
         """The model's side failed: say so below what there is."""

@@ -459,6 +459,25 @@ def test_the_model_is_never_held_up_by_a_platform_that_hangs() -> None:
     assert behind > 2000
 
 
+def test_of_a_long_answer_only_the_end_is_kept() -> None:
+    async def main() -> tuple[int, int]:
+        surface = FakeSurface(page_size=100)
+        speaker = reply(surface)
+        delivering = asyncio.create_task(speaker.deliver())
+        for n in range(2_000):
+            speaker.write(f"word{n} ")
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(60)
+        kept = sum(len(page.source) for page in speaker._plan._pages.view())
+        speaker.end()
+        await delivering
+        return kept, len(surface.texts())
+
+    kept, pages = run(main())
+    assert pages > 150
+    assert kept < 3 * 100
+
+
 # Any stream, any pauses, any faults, any crashes.
 
 FAULTS = st.one_of(

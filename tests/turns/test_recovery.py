@@ -11,6 +11,7 @@ import pytest
 from virtual import run
 
 from bot.replicas.base import Alone, Lease
+from bot.turns.answer import Answer
 from bot.turns.recovery import SAVE_EVERY, Partials, too_old
 
 if TYPE_CHECKING:
@@ -87,6 +88,17 @@ def test_an_answer_that_stands_still_is_not_saved_again() -> None:
         return saved.writes
 
     assert run(main()) == [{1: "the same"}]
+
+
+def test_the_text_of_an_answer_is_joined_when_it_grew_and_not_again() -> None:
+    answer = Answer()
+    assert answer.text == ""
+    answer.parts += ["one ", "two "]
+    joined = answer.text
+    answer.parts.append("three")
+    assert (joined, answer.text) == ("one two ", "one two three")
+    assert answer.text is answer.text
+    assert len(answer.parts) == 1
 
 
 def test_a_new_answer_does_not_replace_a_longer_one_that_was_cut_off() -> None:
