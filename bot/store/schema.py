@@ -268,7 +268,7 @@ def turn_of(row: sa.Row[tuple[object, ...]]) -> Turn:
         key=TurnKey.parse(row.key),
         kind=kind,
         command=row.command if kind is Kind.COMMAND else "",
-        arguments=row.arguments if row.kind else row.question,
+        arguments=row.question if row.kind is None and kind is Kind.COMMAND else row.arguments,
         content=_content(row),
         sender=row.sender,
         speaker=row.speaker if row.content is not None else "",
